@@ -1,0 +1,35 @@
+"""The engine as the server sees it: requests in, token events out. Nothing here assumes a local process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from friendli_endpoint.engine.vocabulary import ModelCard, Request, TokenEvent
+
+
+class Engine(Protocol):
+    """Whatever continues prompts: our batching engine in a child process, a fake, or one that lives elsewhere."""
+
+    @property
+    def card(self) -> ModelCard:
+        """The model's facts; valid once `start` has returned."""
+
+    async def start(self) -> None:
+        """Load the model; raises `ModelError` with a sentence when that cannot be done."""
+
+    def submit(self, request: Request) -> AsyncGenerator[TokenEvent]:
+        """The request's events, in order, until each of its choices has finished.
+
+        Closing the generator early aborts the request and frees its place.
+        Raises `EngineError` when the engine cannot finish it.
+        """
+
+    @property
+    def ready(self) -> bool:
+        """Whether a request submitted now would be worked on."""
+
+    async def close(self) -> None:
+        """End every request and give everything back; safe to call twice."""

@@ -1,0 +1,53 @@
+"""Every error that the endpoint raises on purpose.
+
+EndpointError                  a sentence for a person: what is wrong and what would be right
+├── ConfigError                settings: a flag, friendli.toml
+├── ModelError                 a model file or folder that cannot be served
+├── HubError                   a model that cannot be found or fetched
+├── RequestError               one request is wrong; carries the field and the HTTP status
+└── EngineError                the engine failed or is gone; the request is not at fault
+    └── EngineFullError       no room now; carries when to come back
+"""
+
+from __future__ import annotations
+
+
+class EndpointError(Exception):
+    """Base of all; `str(error)` is one sentence that says what would be right."""
+
+
+class ConfigError(EndpointError):
+    """A setting is missing, unknown or out of range."""
+
+
+class ModelError(EndpointError):
+    """A model is broken, truncated or of a kind that is not supported."""
+
+
+class HubError(EndpointError):
+    """A model name is unknown, or its files could not be fetched."""
+
+
+class RequestError(EndpointError):
+    """The caller's request is wrong.
+
+    `field` is the dotted path of the offending body field (None when it is no field's fault),
+    `status` the HTTP status to answer with.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None, status: int = 422) -> None:
+        super().__init__(message)
+        self.field = field
+        self.status = status
+
+
+class EngineError(EndpointError):
+    """The engine could not finish a request that was not at fault."""
+
+
+class EngineFullError(EngineError):
+    """The engine has no room; `retry_after` is in seconds."""
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

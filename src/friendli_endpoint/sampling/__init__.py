@@ -1,0 +1,1 @@
+"""From logits to tokens: one module per idea."""
