@@ -21,11 +21,14 @@ class Engine(Protocol):
         """Load the model; raises `ModelError` with a sentence when that cannot be done."""
 
     def submit(self, request: Request) -> AsyncGenerator[TokenEvent]:
-        """The request's events, in order, until each of its choices has finished.
+        """The request's events, in order, until each of its choices has finished or was aborted.
 
         Closing the generator early aborts the request and frees its place.
         Raises `EngineError` when the engine cannot finish it.
         """
+
+    def abort(self, request_id: str, choice: int | None = None) -> None:
+        """Stop a request, or one choice of it; its events end. Unknown ids are ignored."""
 
     @property
     def ready(self) -> bool:

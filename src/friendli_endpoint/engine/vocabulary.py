@@ -69,13 +69,19 @@ class ModelCard(Struct, frozen=True, array_like=True):
 
 
 class Submit(Struct, frozen=True, array_like=True, tag="submit"):
+    """Continue a prompt."""
+
     request: Request
 
 
 class Abort(Struct, frozen=True, array_like=True, tag="abort"):
-    """Forget a request, wherever it is; unknown ids are ignored, because it may just have finished."""
+    """Forget a request, or one choice of it, wherever it is; no further events of it follow.
+
+    Unknown ids are ignored, because the request may just have finished.
+    """
 
     request_id: str
+    choice: int | None = None
 
 
 ToEngine: TypeAlias = Submit | Abort
