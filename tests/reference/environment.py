@@ -1,0 +1,73 @@
+"""A Python with torch and transformers, made once per set of requirements, and the scripts that run in it.
+
+FRIENDLI_REFERENCE_PYTHON names another interpreter that already has them; then nothing is installed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REQUIREMENTS = Path(__file__).parent / "requirements.txt"
+HOME = Path(__file__).parents[2] / ".reference"
+
+
+class OracleError(Exception):
+    """An oracle script failed; the message is what it printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Runs oracle scripts; they hand results back as files that their arguments name."""
+
+    python: Path
+
+    def run(self, script: Path, *args: str | Path) -> None:
+        """Run `script` with `args` to its end; OracleError when it fails. Two threads, no network."""
+        env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "false"}
+        command = [str(self.python), str(script), *map(str, args)]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            said = f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+            raise OracleError(f"{script.name} ended with {done.returncode}:\n{said}")
+
+
+def reference_python() -> Path:
+    """The interpreter to run oracles in, made on first use; safe when several test runs start at once."""
+    if named := os.environ.get("FRIENDLI_REFERENCE_PYTHON"):
+        return Path(named)
+    requirements = REQUIREMENTS.read_bytes()
+    key = hashlib.sha256(requirements + sys.version.encode()).hexdigest()[:12]
+    folder = HOME / f"venv-{key}"
+    with _locked(HOME / f"venv-{key}.lock"):
+        if not (folder / ".complete").exists():
+            _create(folder)
+    return folder / "bin" / "python"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _create(folder: Path) -> None:
+    # Created in place, because an environment can't be moved; the marker says that it is whole.
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    subprocess.run([*pip, "--requirement", str(REQUIREMENTS)], check=True)
+    (folder / ".complete").touch()
