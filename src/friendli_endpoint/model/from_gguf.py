@@ -1,0 +1,125 @@
+"""A GGUF file as a checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from friendli_endpoint.errors import ModelError
+from friendli_endpoint.model.architectures import architecture
+from friendli_endpoint.model.config import ModelConfig
+from friendli_endpoint.model.fields import Fields
+from friendli_endpoint.model.gguf_file import read_file
+from friendli_endpoint.model.names import GGUF, PROJECTIONS, layer_tensor
+from friendli_endpoint.model.rope import Rope, plain, scaled
+from friendli_endpoint.model.stored import Checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from friendli_endpoint.model.stored import StoredTensor
+
+ROPE_FACTORS = "rope_freqs.weight"
+PERMUTED = "llama"  # the only architecture whose q and k the format stores for interleaved rotation
+
+
+def read_gguf(path: Path) -> Checkpoint:
+    """Facts and tensors of a GGUF file; ModelError when it cannot be served."""
+    file = read_file(path)
+    fields = Fields(path.name, file.metadata)
+    kind = fields.text("general.architecture")
+    architecture(kind, path.name)
+    stored = dict(file.tensors)
+    factors = stored.pop(ROPE_FACTORS, None)
+    tensors = _renamed(stored, path.name)
+    config = _config(path.stem, kind, fields, tensors, factors)
+    return Checkpoint(config, _unpermuted(tensors, config) if kind == PERMUTED else tensors)
+
+
+def _renamed(stored: Mapping[str, StoredTensor], source: str) -> dict[str, StoredTensor]:
+    tensors = {}
+    for name, tensor in stored.items():
+        if (ours := GGUF.translate(name)) is None:
+            raise ModelError(f"{source}: tensor {name!r} is of no architecture that is supported")
+        tensors[ours] = tensor
+    return tensors
+
+
+def _config(
+    stem: str, kind: str, fields: Fields, tensors: Mapping[str, StoredTensor], factors: StoredTensor | None
+) -> ModelConfig:
+    for key in ("expert_count", "expert_used_count"):
+        if fields.has(f"{kind}.{key}") and fields.values[f"{kind}.{key}"] != 0:
+            raise ModelError(f"{fields.source}: mixtures of experts are not supported")
+    if "embedding" not in tensors:
+        raise ModelError(f"{fields.source}: tensor 'embedding' is missing")
+    layers, hidden = fields.size(f"{kind}.block_count"), fields.size(f"{kind}.embedding_length")
+    heads = fields.size(f"{kind}.attention.head_count")
+    head_size = fields.size(f"{kind}.attention.key_length", max(1, hidden // heads))
+    context_length = fields.size(f"{kind}.context_length")
+    window = f"{kind}.attention.sliding_window"
+    return ModelConfig(
+        name=fields.text("general.name", stem),
+        architecture=kind,
+        layers=layers,
+        hidden=hidden,
+        feed_forward=fields.size(f"{kind}.feed_forward_length"),
+        heads=heads,
+        kv_heads=fields.size(f"{kind}.attention.head_count_kv", heads),
+        head_size=_one_head_size(fields, kind, head_size),
+        vocab_size=tensors["embedding"].shape[0],
+        context_length=context_length,
+        norm_epsilon=fields.number(f"{kind}.attention.layer_norm_rms_epsilon"),
+        rope=_rope(fields, kind, head_size, context_length, factors),
+        windows=(fields.size(window) if fields.has(window) else 0,) * layers,
+        tied="head" not in tensors,
+        qk_norm=architecture(kind, fields.source).qk_norm,
+        biases=architecture(kind, fields.source).biases
+        | {part for part in PROJECTIONS if f"{layer_tensor(0, part)}.bias" in tensors},
+    )
+
+
+def _one_head_size(fields: Fields, kind: str, head_size: int) -> int:
+    for key in ("attention.value_length", "rope.dimension_count"):
+        if fields.size(f"{kind}.{key}", head_size) != head_size:
+            raise ModelError(f"{fields.source}: {kind}.{key} must be the head size, {head_size}")
+    return head_size
+
+
+def _rope(fields: Fields, kind: str, head_size: int, context_length: int, factors: StoredTensor | None) -> Rope:
+    base = fields.number(f"{kind}.rope.freq_base", 10000.0)
+    if factors is not None:
+        return _divided(plain(base, head_size), factors)
+    scaling = fields.text(f"{kind}.rope.scaling.type", "none")
+    if scaling == "none":
+        return plain(base, head_size)
+    keys = {"factor": "factor", "original_max_position_embeddings": "original_context_length"}
+    values = {ours: fields.values.get(f"{kind}.rope.scaling.{theirs}") for ours, theirs in keys.items()}
+    return scaled(scaling, Fields(fields.source, values), base, head_size, context_length)
+
+
+def _divided(rope: Rope, factors: StoredTensor) -> Rope:
+    if factors.shape != rope.frequencies.shape:
+        raise ModelError(f"tensor {factors.name} has {factors.shape} factors, not {rope.frequencies.shape}")
+    return Rope(rope.frequencies / factors.float32())
+
+
+def _unpermuted(tensors: Mapping[str, StoredTensor], config: ModelConfig) -> dict[str, StoredTensor]:
+    """q and k with each head's channels back from neighbouring pairs to two halves."""
+    orders = {"q": _halves(config.heads, config.head_size), "k": _halves(config.kv_heads, config.head_size)}
+    changed = dict(tensors)
+    for layer in range(config.layers):
+        for part, order in orders.items():
+            for name in (layer_tensor(layer, part), f"{layer_tensor(layer, part)}.bias"):
+                if name in changed and changed[name].shape[0] == len(order):
+                    changed[name] = changed[name].reordered(order)
+    return changed
+
+
+def _halves(heads: int, head_size: int) -> NDArray[np.intp]:
+    rows = np.arange(heads * head_size, dtype=np.intp)
+    return rows.reshape(heads, head_size // 2, 2).swapaxes(1, 2).reshape(-1)
