@@ -26,11 +26,11 @@ class Fields:
     def has(self, key: str) -> bool:
         return self.values.get(key) is not None
 
-    def size(self, key: str, default: int | None = None) -> int:
-        """A whole number of at least 1."""
+    def size(self, key: str, default: int | None = None, *, most: int = LARGEST) -> int:
+        """A whole number from 1 to `most`."""
         value = self._get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST:
-            raise self._wrong(key, "a whole number of at least 1")
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise self._wrong(key, f"a whole number from 1 to {most}")
         return value
 
     def number(self, key: str, default: float | None = None) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from friendli_endpoint.errors import ModelError
-from friendli_endpoint.model.architectures import architecture
+from friendli_endpoint.model.architectures import MOST_HEAD_SIZE, MOST_LAYERS, architecture
 from friendli_endpoint.model.config import ModelConfig
 from friendli_endpoint.model.fields import Fields
 from friendli_endpoint.model.gguf_file import read_file
@@ -57,9 +57,9 @@ def _config(
             raise ModelError(f"{fields.source}: mixtures of experts are not supported")
     if "embedding" not in tensors:
         raise ModelError(f"{fields.source}: tensor 'embedding' is missing")
-    layers, hidden = fields.size(f"{kind}.block_count"), fields.size(f"{kind}.embedding_length")
+    layers, hidden = fields.size(f"{kind}.block_count", most=MOST_LAYERS), fields.size(f"{kind}.embedding_length")
     heads = fields.size(f"{kind}.attention.head_count")
-    head_size = fields.size(f"{kind}.attention.key_length", max(1, hidden // heads))
+    head_size = fields.size(f"{kind}.attention.key_length", max(1, hidden // heads), most=MOST_HEAD_SIZE)
     context_length = fields.size(f"{kind}.context_length")
     window = f"{kind}.attention.sliding_window"
     return ModelConfig(

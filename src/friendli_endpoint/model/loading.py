@@ -11,6 +11,7 @@ from friendli_endpoint.errors import ModelError
 from friendli_endpoint.model.architectures import check
 from friendli_endpoint.model.config import ModelFacts, ModelOptions
 from friendli_endpoint.model.decoder import build
+from friendli_endpoint.model.from_folder import read_folder
 from friendli_endpoint.model.from_gguf import read_gguf
 from friendli_endpoint.model.quantise import check_groups
 from friendli_endpoint.model.runner import PagedModel
@@ -45,7 +46,7 @@ def load(path: Path, options: ModelOptions | None = None) -> StepModel:
 def _open(path: Path) -> Checkpoint:
     if not path.exists():
         raise ModelError(f"there is no model at {path}")
-    checkpoint = read_gguf(path)
+    checkpoint = read_folder(path) if path.is_dir() else read_gguf(path)
     check(checkpoint)
     return checkpoint
 

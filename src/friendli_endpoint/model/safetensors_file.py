@@ -1,0 +1,104 @@
+"""The safetensors container: tensor places, read from a memory map without touching the weights."""
+
+from __future__ import annotations
+
+import json
+import mmap
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from friendli_endpoint.errors import ModelError
+from friendli_endpoint.model.stored import Kind, StoredTensor, stored_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+KINDS = {"F32": Kind.F32, "F16": Kind.F16, "BF16": Kind.BF16}
+METADATA = "__metadata__"
+LENGTH_BYTES = 8
+
+
+def read_weights(folder: Path) -> dict[str, StoredTensor]:
+    """The tensors of a folder's one file, or of all the files that its index names; ModelError when one is broken."""
+    if (folder / SINGLE).exists():
+        return read_file(folder / SINGLE)
+    if not (folder / INDEX).exists():
+        raise ModelError(f"{folder} has no weights: neither {SINGLE} nor {INDEX} is there")
+    files = _weight_map(folder / INDEX)
+    shards = {name: read_file(folder / name) for name in sorted(set(files.values()))}
+    if lost := [tensor for tensor, file in files.items() if tensor not in shards[file]]:
+        raise ModelError(f"{INDEX} says that tensor {lost[0]!r} is in {files[lost[0]]}, but it is not")
+    return {tensor: shards[file][tensor] for tensor, file in files.items()}
+
+
+def read_json(path: Path) -> Mapping[str, object]:
+    """The JSON object in a file; ModelError when it cannot be read or is none."""
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path.name} is broken: {error}") from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path.name} is broken: it holds no JSON object")
+    return value
+
+
+def read_file(path: Path) -> dict[str, StoredTensor]:
+    """The tensors of one safetensors file; ModelError when it is broken or has been cut short."""
+    try:
+        with path.open("rb") as file:
+            view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot read {path}: {error}") from error
+    try:
+        header, start = _header(view)
+        return {name: _tensor(name, entry, view[start:]) for name, entry in header.items() if name != METADATA}
+    except ModelError as error:
+        raise ModelError(f"{path.name}: {error}") from error
+
+
+def _header(view: memoryview) -> tuple[Mapping[str, object], int]:
+    start = LENGTH_BYTES + int.from_bytes(view[:LENGTH_BYTES], "little")
+    if len(view) < LENGTH_BYTES or start > len(view):
+        raise ModelError("the file is cut short in its header, or is no safetensors file; fetch it again")
+    try:
+        header = json.loads(bytes(view[LENGTH_BYTES:start]))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"the header is broken: {error}") from error
+    if not isinstance(header, dict):
+        raise ModelError("the header is broken: it holds no JSON object")
+    return header, start
+
+
+def _tensor(name: str, entry: object, data: memoryview) -> StoredTensor:
+    match entry:
+        case {"dtype": str(dtype), "shape": list(lengths), "data_offsets": [int(begin), int(end)]}:
+            pass
+        case _:
+            raise ModelError(f"the header's entry of tensor {name} is broken")
+    if dtype not in KINDS:
+        raise ModelError(
+            f"tensor {name} has weight type {dtype}, which is not supported; supported are {', '.join(KINDS)}"
+        )
+    if not all(isinstance(length, int) for length in lengths):
+        raise ModelError(f"the header's entry of tensor {name} is broken")
+    kind, shape = KINDS[dtype], tuple(lengths)
+    if not 0 <= begin <= end <= len(data):
+        raise ModelError(f"tensor {name} is cut short: the file ends before it; fetch it again")
+    if end - begin != stored_bytes(name, kind, shape):
+        raise ModelError(f"tensor {name} has {end - begin} bytes, which do not fit its shape {list(shape)}")
+    return StoredTensor(name, kind, shape, np.frombuffer(data[begin:end], np.uint8))
+
+
+def _weight_map(path: Path) -> dict[str, str]:
+    files = read_json(path).get("weight_map")
+    if not isinstance(files, dict) or not files:
+        raise ModelError(f"{path.name} has no weight_map")
+    for file in files.values():
+        if not isinstance(file, str) or "/" in file or not (path.parent / file).is_file():
+            raise ModelError(f"{path.name} names the file {file!r}, which is not in the folder")
+    return files
