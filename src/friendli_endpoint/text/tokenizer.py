@@ -1,0 +1,66 @@
+"""One model's tokenizer: text to tokens, tokens to bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from friendli_endpoint.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import tokenizers
+
+    from friendli_endpoint.text.spelling import Spelling
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenizer:
+    """Safe to use from several threads at once.
+
+    `prefix` and `suffix` are put around every text (BOS, EOS) unless `backend` does so itself. `eos_tokens` end a
+    text. `added` tells of each added token whether it is special: special ones are no part of decoded text.
+    """
+
+    backend: tokenizers.Tokenizer
+    spelling: Spelling
+    eos_tokens: tuple[int, ...]
+    added: Mapping[int, bool]
+    prefix: tuple[int, ...] = ()
+    suffix: tuple[int, ...] = ()
+    vocab_size: int = field(init=False)
+    _bytes: dict[int, bytes] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        size = max(self.backend.get_vocab_size(with_added_tokens=False), 1 + max(self.added, default=-1))
+        object.__setattr__(self, "vocab_size", size)
+
+    def encode(self, text: str) -> list[int]:
+        """The model's tokens for `text`, with BOS when the model's own configuration adds it.
+
+        Special tokens written in the text count as what they name, as in the reference tokenizers: a chat template is
+        part of the prompt here. Raises RequestError when `text` is not Unicode (a lone surrogate).
+        """
+        try:
+            # The batch call gives up the interpreter's lock while it works; the plain one doesn't.
+            (encoding,) = self.backend.encode_batch_fast([text])
+        except UnicodeEncodeError as error:
+            raise RequestError("the text has a lone surrogate, which is not Unicode; send it as UTF-8") from error
+        return [*self.prefix, *encoding.ids, *self.suffix]
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The text that `tokens` add to what stands before them. Invalid UTF-8 becomes U+FFFD."""
+        return b"".join(map(self.token_bytes, tokens)).decode("utf-8", self.spelling.on_invalid)
+
+    def token_bytes(self, token: int) -> bytes:
+        """What `token` adds to the text: maybe a part of a character. Empty for special tokens and unknown ids."""
+        known = self._bytes.get(token)
+        if known is None:
+            known = self._bytes[token] = self._spell(token)
+        return known
+
+    def _spell(self, token: int) -> bytes:
+        # The backend wants an unsigned 32-bit number.
+        text = self.backend.id_to_token(token) if 0 <= token < self.vocab_size else None
+        return b"" if text is None or self.added.get(token, False) else self.spelling.spell(text)
