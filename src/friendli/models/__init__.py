@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from friendli.errors import SDKError
+from friendli.models.fields import CompletionsFields
 from friendli.models.request import (
     CompletionsBody,
     DedicatedCompletionsCompleteBody,
@@ -31,6 +33,7 @@ from friendli.models.stream import (
 __all__ = [
     "CompletionsBody",
     "CompletionsChoice",
+    "CompletionsFields",
     "CompletionsLogprobs",
     "CompletionsResult",
     "CompletionsUsage",
@@ -43,6 +46,7 @@ __all__ = [
     "ResponseFormatJsonSchema",
     "ResponseFormatRegex",
     "ResponseFormatText",
+    "SDKError",
     "StreamOptions",
     "StreamedCompletionsResult",
     "StreamedCompletionsTokenComplete",

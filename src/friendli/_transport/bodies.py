@@ -1,0 +1,158 @@
+"""The body of an answer, chunk by chunk, bounded in time and size."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import anyio
+import httpx2
+
+from friendli._call import Failure
+from friendli._retry import Trouble
+from friendli._transport.wire import failed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator
+
+# What follows the end of a stream is read, so that the connection can be used again, but only this far.
+_DRAIN_BYTES = 64 * 2**10
+_DRAIN_SECONDS = 1.0
+
+
+class BodyBrokenError(Exception):
+    """The body of an answer broke off, took too long or is too large."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class SyncBody:
+    """The chunks of an open answer. Closed when it is dropped, read to its end, or told to."""
+
+    def __init__(self, response: httpx2.Response, deadline: float, *, largest: int | None = None) -> None:
+        self._response = response
+        self._chunks = response.iter_bytes()
+        self._meter = _Meter(deadline, largest)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Chunks as they come; raises `BodyBrokenError`."""
+        try:
+            for chunk in self._chunks:
+                self._meter.check(len(chunk))
+                yield chunk
+        except (httpx2.HTTPError, httpx2.StreamError) as error:
+            raise BodyBrokenError(failed(error, answered=True)) from error
+
+    def drain(self) -> None:
+        """Read a bounded remainder, so that the connection can be used again."""
+        meter = _Meter(time.monotonic() + _DRAIN_SECONDS, _DRAIN_BYTES)
+        with suppress(httpx2.HTTPError, httpx2.StreamError, BodyBrokenError), _shut_after(self._response):
+            for chunk in self._chunks:
+                meter.check(len(chunk))
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._response.close()
+
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self.close()
+
+
+class AsyncBody:
+    """The chunks of an open answer. Closed when it is dropped (under asyncio), read to its end, or told to."""
+
+    def __init__(self, response: httpx2.Response, deadline: float, *, largest: int | None = None) -> None:
+        self._response = response
+        self._chunks = response.aiter_bytes()
+        self._meter = _Meter(deadline, largest)
+        self._loop = _asyncio_loop()
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        """Chunks as they come; raises `BodyBrokenError`."""
+        try:
+            async for chunk in self._chunks:
+                self._meter.check(len(chunk))
+                yield chunk
+        except (httpx2.HTTPError, httpx2.StreamError) as error:
+            raise BodyBrokenError(failed(error, answered=True)) from error
+
+    async def drain(self) -> None:
+        """Read a bounded remainder, so that the connection can be used again."""
+        meter = _Meter(time.monotonic() + _DRAIN_SECONDS, _DRAIN_BYTES)
+        with suppress(httpx2.HTTPError, httpx2.StreamError, BodyBrokenError), anyio.move_on_after(_DRAIN_SECONDS):
+            async for chunk in self._chunks:
+                meter.check(len(chunk))
+
+    async def aclose(self) -> None:
+        """Let go of the connection."""
+        await self._response.aclose()
+
+    def __del__(self) -> None:
+        if self._loop is not None and not self._response.is_closed:
+            with suppress(RuntimeError):  # the loop is closed, and its connections with it
+                self._loop.call_soon_threadsafe(_close_later, self._loop, self._response)
+
+
+class _Meter:
+    """Bounds the reading of a body in time and size."""
+
+    def __init__(self, deadline: float, largest: int | None) -> None:
+        self._deadline = deadline
+        self._left = largest
+
+    def check(self, size: int) -> None:
+        """Count one chunk of `size` bytes; raises `BodyBrokenError` beyond a bound."""
+        now = time.monotonic()
+        if now > self._deadline:
+            raise BodyBrokenError(
+                Failure(Trouble.FINAL, "the call took longer than allowed", None, now, timed_out=True)
+            )
+        if self._left is not None:
+            self._left -= size
+            if self._left < 0:
+                raise BodyBrokenError(Failure(Trouble.FINAL, "the answer is too large", None, now))
+
+
+@contextmanager
+def _shut_after(response: httpx2.Response) -> Iterator[None]:
+    """Wake a blocked read after a while: the read timeout of an open answer cannot be shortened."""
+    network = response.extensions.get("network_stream")
+    sock: socket.socket | None = network.get_extra_info("socket") if network is not None else None
+    if sock is None:
+        yield
+        return
+    timer = threading.Timer(_DRAIN_SECONDS, _shut, (sock,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _shut(sock: socket.socket) -> None:
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RD)
+
+
+_closing: set[asyncio.Task[None]] = set()  # the loop itself keeps no strong reference to its tasks
+
+
+def _close_later(loop: asyncio.AbstractEventLoop, response: httpx2.Response) -> None:
+    task = loop.create_task(response.aclose())
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
+
+
+def _asyncio_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

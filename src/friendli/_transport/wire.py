@@ -1,0 +1,62 @@
+"""Between our data and the HTTP library's objects."""
+
+from __future__ import annotations
+
+import time
+
+import httpx2
+
+from friendli._answers import is_event_stream
+from friendli._call import Failure, Reply, Send
+from friendli._retry import Trouble
+from friendli.errors import InvalidRequestError
+
+
+def request_of(client: httpx2.Client | httpx2.AsyncClient, send: Send) -> httpx2.Request:
+    """The request, with what `client` adds; raises `InvalidRequestError` for an address that is none."""
+    limits = send.limits
+    timeout = httpx2.Timeout(connect=limits.connect, read=limits.silence, write=limits.silence, pool=limits.total)
+    try:
+        return client.build_request("POST", send.url, headers=dict(send.headers), content=send.content, timeout=timeout)
+    except httpx2.InvalidURL as error:
+        raise InvalidRequestError(f"server_url is no address: {error}", field="server_url") from error
+
+
+def stays_open(send: Send, response: httpx2.Response) -> bool:
+    """Whether the answer is the stream that was asked for; every other one is read whole."""
+    return send.stream and response.is_success and is_event_stream(response.headers)
+
+
+def reply_of(response: httpx2.Response, body: bytes) -> Reply:
+    """The answer as data, stamped with the time."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Reply(response.status_code, headers, body, time.monotonic(), time.time(), response)
+
+
+# The first class that fits decides; where none does, the request itself was at fault and trying again is no use.
+_TROUBLES: tuple[tuple[type[httpx2.HTTPError], Trouble, str, bool], ...] = (
+    (httpx2.ConnectTimeout, Trouble.CONNECT, "the endpoint could not be reached in time", True),
+    (httpx2.PoolTimeout, Trouble.CONNECT, "no connection was free in time", True),
+    (httpx2.TimeoutException, Trouble.TIMEOUT, "the endpoint was silent for too long", True),
+    (httpx2.ConnectError, Trouble.CONNECT, "the endpoint could not be reached", False),
+    (httpx2.ProxyError, Trouble.CONNECT, "the proxy could not be used", False),
+    (httpx2.LocalProtocolError, Trouble.FINAL, "the request could not be sent", False),
+    (httpx2.UnsupportedProtocol, Trouble.FINAL, "the endpoint redirected to an address that is not HTTP", False),
+    (httpx2.TransportError, Trouble.BROKEN, "the connection to the endpoint broke", False),
+    (httpx2.TooManyRedirects, Trouble.FINAL, "the endpoint redirected too often", False),
+    (httpx2.DecodingError, Trouble.FINAL, "the answer could not be decompressed", False),
+)
+
+
+def failed(error: Exception, *, answered: bool) -> Failure:
+    """What an error of the library means; `answered` tells that the head of the answer had come."""
+    fits = (row[1:] for row in _TROUBLES if isinstance(error, row[0]))
+    trouble, message, timed_out = next(fits, (Trouble.FINAL, "the request failed", False))
+    return Failure(Trouble.FINAL if answered else trouble, message, error, time.monotonic(), timed_out)
+
+
+def response_of(reply: Reply) -> httpx2.Response:
+    """The open response behind a reply."""
+    if not isinstance(reply.raw, httpx2.Response):
+        raise TypeError("the reply is not one of this transport")
+    return reply.raw

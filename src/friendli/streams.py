@@ -1,0 +1,134 @@
+"""What `stream` returns: the events of a completion as they come."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Self
+
+from friendli._transport import BodyBrokenError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+    from types import TracebackType
+
+    from friendli._call import Reply
+    from friendli._reader import StreamReader
+    from friendli._transport import AsyncBody, SyncBody
+    from friendli.models.stream import StreamedCompletionsResult
+
+
+class CompletionStream:
+    """Iterate it for events: one per token, then one `complete` event. Also a context manager that closes it.
+
+    Raises `StreamTruncatedError` if the stream breaks off, `APIStreamError` if the endpoint reports a failure in it.
+    Dropping it half read closes the connection; reading it to the end gives the connection back for the next call.
+    """
+
+    def __init__(self, reply: Reply, body: SyncBody) -> None:
+        from friendli._reader import StreamReader
+
+        self._reply = reply
+        self._body = body
+        self._events = _events(body, StreamReader(reply))
+
+    @property
+    def request_id(self) -> str | None:
+        """The endpoint's name for this request."""
+        return self._reply.headers.get("x-request-id")
+
+    @property
+    def response(self) -> object:
+        """The HTTP library's response."""
+        return self._reply.raw
+
+    def __iter__(self) -> Iterator[StreamedCompletionsResult]:
+        return self._events
+
+    def __next__(self) -> StreamedCompletionsResult:
+        return next(self._events)
+
+    def close(self) -> None:
+        """Stop here; iterating further ends at once. Closing again does nothing."""
+        self._events.close()
+        self._body.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncCompletionStream:
+    """The async twin of `CompletionStream`."""
+
+    def __init__(self, reply: Reply, body: AsyncBody) -> None:
+        from friendli._reader import StreamReader
+
+        self._reply = reply
+        self._body = body
+        self._events = _events_async(body, StreamReader(reply))
+
+    @property
+    def request_id(self) -> str | None:
+        """The endpoint's name for this request."""
+        return self._reply.headers.get("x-request-id")
+
+    @property
+    def response(self) -> object:
+        """The HTTP library's response."""
+        return self._reply.raw
+
+    def __aiter__(self) -> AsyncIterator[StreamedCompletionsResult]:
+        return self._events
+
+    async def __anext__(self) -> StreamedCompletionsResult:
+        return await anext(self._events)
+
+    async def aclose(self) -> None:
+        """Stop here; iterating further ends at once. Closing again does nothing."""
+        await self._events.aclose()
+        await self._body.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+# Neither generator may refer to its stream: the cycle would keep an abandoned connection open until a collection.
+
+
+def _events(body: SyncBody, reader: StreamReader) -> Generator[StreamedCompletionsResult]:
+    try:
+        for chunk in body:
+            yield from reader.feed(chunk)
+            if reader.done:
+                body.drain()
+                return
+    except BodyBrokenError as error:
+        raise reader.truncated(error.failure) from error.failure.cause
+    finally:
+        body.close()
+    raise reader.truncated()
+
+
+async def _events_async(body: AsyncBody, reader: StreamReader) -> AsyncGenerator[StreamedCompletionsResult]:
+    try:
+        async with aclosing(aiter(body)) as chunks:
+            async for chunk in chunks:
+                for event in reader.feed(chunk):
+                    yield event
+                if reader.done:
+                    await body.drain()
+                    return
+    except BodyBrokenError as error:
+        raise reader.truncated(error.failure) from error.failure.cause
+    finally:
+        await body.aclose()
+    raise reader.truncated()

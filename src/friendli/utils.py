@@ -1,0 +1,89 @@
+"""The documented knobs: when to try again and how long to wait. All times are in milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Literal
+
+__all__ = ["UNSET", "BackoffStrategy", "RetryConfig", "TimeoutConfig", "Unset"]
+
+
+class Unset(Enum):
+    """The type of `UNSET`: "not given", where None means something else."""
+
+    UNSET = "unset"
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+UNSET: Final = Unset.UNSET
+
+
+@dataclass(frozen=True)
+class BackoffStrategy:
+    """Waits grow from `initial_interval` by the factor `exponent` up to `max_interval` (both milliseconds).
+
+    Each wait is lengthened at random by up to `jitter_ms`, or by up to its own length if that is None, never beyond
+    `max_interval`. No attempt begins later than `max_elapsed_time` milliseconds after the call began.
+    """
+
+    initial_interval: int
+    max_interval: int
+    exponent: float
+    max_elapsed_time: int
+    jitter_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.initial_interval < 0 or self.max_interval < 0 or self.max_elapsed_time < 0:
+            raise ValueError("intervals and max_elapsed_time are milliseconds from 0")
+        if not self.exponent > 0:
+            raise ValueError("exponent must be greater than 0")
+        if self.jitter_ms is not None and self.jitter_ms < 0:
+            raise ValueError("jitter_ms must be milliseconds from 0, or None")
+
+
+@dataclass(frozen=True)
+class RetryConfig:
+    """Retry as `backoff` says if `strategy` is "backoff"; any other strategy never retries.
+
+    `retry_connection_errors` tells whether a lost or refused connection and a timeout count too.
+    `status_codes_override` replaces the statuses that are retried: entries such as "429" or "5XX".
+    """
+
+    strategy: str
+    backoff: BackoffStrategy
+    retry_connection_errors: bool
+    status_codes_override: tuple[str, ...] | list[str] | None = None
+
+
+@dataclass(frozen=True)
+class TimeoutConfig:
+    """How long a call may take, in milliseconds.
+
+    `connect_ms` bounds opening a connection; `between_bytes_ms` each silence of a stream, the one before its first
+    byte included; `total_ms` a whole `complete`, retries and waits included; `stream_total_ms` a whole stream.
+    """
+
+    connect_ms: int = 5_000
+    between_bytes_ms: int = 120_000
+    total_ms: int = 600_000
+    stream_total_ms: int = 3_600_000
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise ValueError(f"{name} must be greater than 0")
+
+    @classmethod
+    def of(cls, timeout_ms: int) -> TimeoutConfig:
+        """What the plain number means: the whole of a `complete`, and each silence of a stream."""
+        if not timeout_ms > 0:
+            raise ValueError("timeout_ms must be greater than 0")
+        return cls(
+            connect_ms=min(cls.connect_ms, timeout_ms),
+            between_bytes_ms=timeout_ms,
+            total_ms=timeout_ms,
+            stream_total_ms=max(cls.stream_total_ms, timeout_ms),
+        )
