@@ -1,0 +1,154 @@
+"""An engine without a model, for the server's tests: the same events, decided by arithmetic or by a given script."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from friendli_endpoint.engine.vocabulary import Finished, ModelCard, Prefilled, Request, Sampled
+from friendli_endpoint.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from friendli_endpoint.engine.vocabulary import TokenEvent
+
+Script: TypeAlias = Callable[[Request, int], Sequence[int]]
+"""The tokens of one choice of a request; a script that runs out before `max_tokens` ends with "stop"."""
+
+FAKE_CARD = ModelCard(
+    name="fake",
+    architecture="fake",
+    vocab_size=257,
+    context_length=512,
+    block_size=32,
+    kv_blocks=64,
+    weights="none",
+)
+
+
+class FakeEngine:
+    """An `Engine` in memory.
+
+    A token is a pure function of prompt, the choice's seed and position, unless `script` says otherwise. At most
+    `rows` requests run at once, the others wait. A step takes `step_seconds`. `submitted` and `aborted` record what
+    was asked; `live` holds the ids that wait or run.
+    """
+
+    def __init__(
+        self,
+        card: ModelCard = FAKE_CARD,
+        *,
+        script: Script | None = None,
+        rows: int = 64,
+        step_seconds: float = 0.0,
+    ) -> None:
+        self.submitted: list[Request] = []
+        self.aborted: list[tuple[str, int | None]] = []
+        self.live: dict[str, set[int]] = {}
+        self.fail_with: Exception | None = None
+        """Raised by every request at its next step, when set."""
+        self._card = card
+        self._script = script
+        self._rows = asyncio.Semaphore(rows)
+        self._step_seconds = step_seconds
+        self._moving = asyncio.Event()
+        self._moving.set()
+        self._ready = False
+
+    @property
+    def card(self) -> ModelCard:
+        return self._card
+
+    @property
+    def ready(self) -> bool:
+        return self._ready
+
+    @ready.setter
+    def ready(self, ready: bool) -> None:
+        self._ready = ready
+
+    async def start(self) -> None:
+        if self.fail_with is not None:
+            raise self.fail_with
+        self._ready = True
+
+    async def close(self) -> None:
+        self._ready = False
+        self.fail_with = EngineError("The engine was closed.")
+        self.resume()
+
+    def stall(self) -> None:
+        """Hold every request before its next step until `resume`."""
+        self._moving.clear()
+
+    def resume(self) -> None:
+        self._moving.set()
+
+    async def submit(self, request: Request) -> AsyncGenerator[TokenEvent]:
+        self.submitted.append(request)
+        self.live[request.id] = set(range(len(request.seeds)))
+        try:
+            async with self._rows:
+                async for event in self._run(request):
+                    yield event
+        finally:
+            if self.live.pop(request.id, None):
+                self.aborted.append((request.id, None))
+
+    def abort(self, request_id: str, choice: int | None = None) -> None:
+        live = self.live.get(request_id)
+        if live is None:
+            return
+        self.aborted.append((request_id, choice))
+        if choice is None:
+            live.clear()
+        else:
+            live.discard(choice)
+
+    async def _run(self, request: Request) -> AsyncGenerator[TokenEvent]:
+        await self._step()
+        yield Prefilled(request.id, cached_tokens=0)
+        live = self.live[request.id]
+        scripts = [self._tokens(request, choice) for choice in range(len(request.seeds))]
+        position = 0
+        while live:
+            await self._step()
+            for choice in sorted(live):
+                event = _next_event(request, choice, position, scripts[choice])
+                if isinstance(event, Finished):
+                    live.discard(choice)
+                yield event
+            position += 1
+
+    async def _step(self) -> None:
+        await asyncio.sleep(self._step_seconds)
+        await self._moving.wait()
+        if self.fail_with is not None:
+            raise self.fail_with
+
+    def _tokens(self, request: Request, choice: int) -> Sequence[int]:
+        if self._script is not None:
+            return self._script(request, choice)
+        return _continuation(request, choice, self._card.vocab_size)
+
+
+def _next_event(request: Request, choice: int, position: int, tokens: Sequence[int]) -> TokenEvent:
+    if position >= request.max_tokens:
+        return Finished(request.id, choice, "length")
+    if position >= len(tokens) or tokens[position] in request.eos_tokens:
+        return Finished(request.id, choice, "stop")
+    return Sampled(request.id, choice, tokens[position])
+
+
+def _continuation(request: Request, choice: int, vocab_size: int) -> list[int]:
+    """`max_tokens` tokens that look random and depend on prompt, seed and position alone."""
+    source = hashlib.blake2b(repr((request.prompt, request.seeds[choice])).encode())
+    state = int.from_bytes(source.digest()[:8], "little")
+    tokens = []
+    for _ in range(request.max_tokens):
+        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+        tokens.append((state >> 33) % vocab_size)
+    return tokens

@@ -1,0 +1,145 @@
+"""From the engine's events to what the client reads: one generator, behind both the stream and the plain reply."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
+
+from friendli_endpoint.engine.vocabulary import Finished, FinishReason, Prefilled, Request, Sampled, TokenEvent
+from friendli_endpoint.server.gather import gather
+from friendli_endpoint.text import ChoiceText
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from friendli_endpoint.engine.protocol import Engine
+    from friendli_endpoint.text import Piece, Tokenizer
+
+
+class TokenChunk(Struct, frozen=True):
+    """One token of the choice `index` and the text that became safe to send with it, which may be empty."""
+
+    index: int
+    text: str
+    token: int
+
+
+class EndChunk(Struct, frozen=True):
+    """The choice `index` is complete."""
+
+    index: int
+    reason: FinishReason
+    seed: int
+
+
+class UsageChunk(Struct, frozen=True):
+    """The last chunk: what the whole request used, in tokens."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+Chunk: TypeAlias = TokenChunk | EndChunk | UsageChunk
+
+
+@dataclass(slots=True)
+class _Choice:
+    index: int
+    seed: int
+    text: ChoiceText
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class Continuation:
+    """What has become of one prompt's choices so far. Pure: events go in, chunks come out.
+
+    `first` is the index of its first choice among those of all prompts.
+    """
+
+    request: Request
+    first: int
+    tokenizer: Tokenizer
+    stop: tuple[str, ...]
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    _choices: list[_Choice] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._choices = [
+            _Choice(self.first + number, seed, ChoiceText(self.tokenizer, self.stop))
+            for number, seed in enumerate(self.request.seeds)
+        ]
+
+    @property
+    def ended(self) -> bool:
+        return all(choice.ended for choice in self._choices)
+
+    def take(self, event: TokenEvent) -> list[Chunk]:
+        """The chunks that `event` releases. What follows a choice's end is ignored: the engine cannot know yet."""
+        match event:
+            case Sampled(choice=number, token=token):
+                choice = self._choices[number]
+                return [] if choice.ended else self._sampled(choice, token)
+            case Finished(choice=number, reason=reason):
+                choice = self._choices[number]
+                return [] if choice.ended else self._end(choice, reason, choice.text.finish())
+            case Prefilled(cached_tokens=cached):
+                self.cached_tokens = cached
+                return []
+
+    def _sampled(self, choice: _Choice, token: int) -> list[Chunk]:
+        pieces = choice.text.push(token)
+        if choice.text.stopped:
+            return self._end(choice, "stop", pieces)
+        return self._chunks(choice, pieces)
+
+    def _end(self, choice: _Choice, reason: FinishReason, pieces: Sequence[Piece]) -> list[Chunk]:
+        choice.ended = True
+        return [*self._chunks(choice, pieces), EndChunk(choice.index, reason, choice.seed)]
+
+    def _chunks(self, choice: _Choice, pieces: Sequence[Piece]) -> list[Chunk]:
+        self.completion_tokens += len(pieces)
+        return [TokenChunk(choice.index, piece.text, piece.token) for piece in pieces]
+
+
+async def chunks(continuations: Sequence[Continuation], engine: Engine) -> AsyncGenerator[list[Chunk]]:
+    """Every chunk of a request's prompts, in batches of what is there, the usage last.
+
+    Closing it frees the request's place in the engine. Raises what the engine raises.
+    """
+    sources = [engine.submit(continuation.request) for continuation in continuations]
+    async with aclosing(gather(sources)) as batches:
+        async for batch in batches:
+            released: list[Chunk] = []
+            for source, event in batch:
+                released += _released(continuations[source], event, engine)
+            if released:
+                yield released
+            if all(continuation.ended for continuation in continuations):
+                break
+    yield [_usage(continuations)]
+
+
+def _released(continuation: Continuation, event: TokenEvent, engine: Engine) -> list[Chunk]:
+    """The event's chunks; a choice that ended at a stop phrase, unbeknown to the engine, gives its row back at once."""
+    released = continuation.take(event)
+    if isinstance(event, Sampled) and released and isinstance(released[-1], EndChunk):
+        engine.abort(continuation.request.id, event.choice)
+    return released
+
+
+def _usage(continuations: Sequence[Continuation]) -> UsageChunk:
+    return UsageChunk(
+        prompt_tokens=sum(len(continuation.request.prompt) for continuation in continuations),
+        completion_tokens=sum(continuation.completion_tokens for continuation in continuations),
+        cached_tokens=sum(continuation.cached_tokens for continuation in continuations),
+    )

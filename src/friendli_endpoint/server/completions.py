@@ -1,0 +1,97 @@
+"""POST /dedicated/v1/completions."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from friendli._fold import CompletionFold
+from friendli.models import CompletionsResult, CompletionsUsage, PromptTokensDetails
+from friendli_endpoint.server.chunks import Chunk, Continuation, EndChunk, TokenChunk, UsageChunk, chunks
+from friendli_endpoint.server.connection import while_connected
+from friendli_endpoint.server.errors import send_json
+from friendli_endpoint.server.limits import read_json_body
+from friendli_endpoint.server.sse import EventShape, FirstShape, TodaysShape, wants_first_generation
+from friendli_endpoint.server.stream import send_stream
+from friendli_endpoint.server.validation import Order, read_order
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from starlette.types import Receive, Scope, Send
+
+    from friendli_endpoint.config import ServerSettings
+    from friendli_endpoint.server.deployment import Deployment
+    from friendli_endpoint.server.health import Gate
+    from friendli_endpoint.server.limits import Admission
+
+
+class Completions:
+    """The route, from the body's bytes to the last byte of the reply."""
+
+    def __init__(self, deployment: Deployment, settings: ServerSettings, admission: Admission, gate: Gate) -> None:
+        self._deployment = deployment
+        self._settings = settings
+        self._admission = admission
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._gate.check()
+        body = await read_json_body(scope, receive, self._settings)
+        with self._admission.place():
+            key = scope["request_id"].removeprefix("req-")
+            order = await asyncio.to_thread(read_order, body, key, self._deployment, self._settings)
+            self._gate.check()
+            await while_connected(receive, self._reply(scope, send, order, f"cmpl-{key}"))
+
+    async def _reply(self, scope: Scope, send: Send, order: Order, completion_id: str) -> None:
+        async with aclosing(self._chunks(order)) as batches:
+            if order.stream:
+                shape = self._shape(scope, order, completion_id)
+                await send_stream(send, batches, shape, scope["request_id"], self._settings.heartbeat_seconds)
+            else:
+                result = await fold(batches, completion_id, self._deployment.id)
+                await send_json(send, result.model_dump_json().encode())
+
+    def _chunks(self, order: Order) -> AsyncGenerator[list[Chunk]]:
+        n = len(order.requests[0].seeds)
+        continuations = [
+            Continuation(request, number * n, self._deployment.tokenizer, order.stop)
+            for number, request in enumerate(order.requests)
+        ]
+        return chunks(continuations, self._deployment.engine)
+
+    def _shape(self, scope: Scope, order: Order, completion_id: str) -> EventShape:
+        agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
+        if wants_first_generation(agent.decode("latin-1")):
+            return FirstShape()
+        return TodaysShape(completion_id, self._deployment.id, int(time.time()), include_usage=order.include_usage)
+
+
+async def fold(batches: AsyncGenerator[list[Chunk]], completion_id: str, model: str) -> CompletionsResult:
+    """The whole reply: what the SDK would make of the stream."""
+    folded = CompletionFold()
+    usage = CompletionsUsage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
+    async for batch in batches:
+        for chunk in batch:
+            match chunk:
+                case TokenChunk(index=index, text=text, token=token):
+                    folded.token(index, text, token)
+                case EndChunk(index=index, reason=reason, seed=seed):
+                    folded.finish(index, reason, seed)
+                case UsageChunk():
+                    usage = _usage(chunk)
+    return CompletionsResult(
+        id=completion_id, object="text_completion", model=model, choices=folded.choices(), usage=usage
+    )
+
+
+def _usage(chunk: UsageChunk) -> CompletionsUsage:
+    return CompletionsUsage(
+        prompt_tokens=chunk.prompt_tokens,
+        completion_tokens=chunk.completion_tokens,
+        total_tokens=chunk.total_tokens,
+        prompt_tokens_details=PromptTokensDetails(cached_tokens=chunk.cached_tokens),
+    )

@@ -1,0 +1,111 @@
+"""Keeps one server alive on the running event loop, from the first connection to the last."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from friendli_endpoint.server.app import create_app
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Coroutine, Generator
+
+    from friendli_endpoint.config import ServerSettings
+    from friendli_endpoint.server.app import App
+    from friendli_endpoint.server.deployment import Deployment
+
+_KEEP_ALIVE_SECONDS = 15
+_FAREWELL_SECONDS = 5  # for replies that have been cut short to reach clients that read slowly
+
+
+class Stop:
+    """The wish to stop: the first call lets what runs finish, the second one does not wait."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.at_once = asyncio.Event()
+
+    def ask(self) -> None:
+        (self.at_once if self.asked.is_set() else self.asked).set()
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        # Signals belong to whoever runs the loop: uvicorn would die of them after its shutdown instead of returning.
+        yield
+
+
+async def host(
+    deployment: Deployment,
+    settings: ServerSettings,
+    listener: socket.socket,
+    stop: Stop,
+    when_ready: Callable[[], None],
+) -> None:
+    """Serve on `listener` until `stop`; the engine starts meanwhile, and `when_ready` is called once it has.
+
+    Requests that run are finished within `settings.drain_seconds`; new ones are answered 503 by then. Raises what the
+    engine's start raises. The listener and the engine are closed in any case.
+    """
+    app = create_app(deployment, settings)
+    server = _Server(_config(app))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        if await _unless(stop.asked, deployment.engine.start()):
+            when_ready()
+            await _unless(stop.asked, _wait_for(serving))
+        app.admission.closing = True
+        await _unless(stop.at_once, _drained(app, settings.drain_seconds))
+    finally:
+        await deployment.engine.close()
+        server.should_exit = True
+        await serving
+
+
+def _config(app: App) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_FAREWELL_SECONDS,
+    )
+
+
+async def _unless(event: asyncio.Event, work: Coroutine[object, object, None]) -> bool:
+    """Run `work` to its end, True, or cancel it when `event` happens first, False."""
+    working = asyncio.create_task(work)
+    waiting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+            return True
+        return False
+    finally:
+        for task in (working, waiting):
+            task.cancel()
+        await asyncio.wait({working, waiting})
+
+
+async def _wait_for(serving: asyncio.Task[None]) -> None:
+    await asyncio.shield(serving)
+
+
+async def _drained(app: App, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await app.admission.idle()
+    except TimeoutError:
+        return

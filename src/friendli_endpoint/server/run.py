@@ -1,0 +1,144 @@
+"""Starts a server from settings: in the foreground (`serve`), or beside a program of ours (`embedded`)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import msgspec
+import uvloop
+
+from friendli_endpoint.config import TokenHash
+from friendli_endpoint.server.app import COMPLETIONS_PATH
+from friendli_endpoint.server.host import Stop, host
+from friendli_endpoint.server.listen import base_url, listen
+from friendli_endpoint.server.loading import load
+
+if TYPE_CHECKING:
+    import socket
+
+    from friendli_endpoint.config import ServerSettings, Settings
+    from friendli_endpoint.hub import Progress
+    from friendli_endpoint.server.deployment import Deployment
+
+Load: TypeAlias = Callable[["Settings", "Progress | None"], "Deployment"]
+
+
+class Embedded(NamedTuple):
+    """Where the embedded server is, and the token that it takes."""
+
+    base_url: str
+    token: str
+
+
+def serve(
+    settings: Settings,
+    *,
+    progress: Progress | None = None,
+    announce: Callable[[str], None] | None = None,
+    load: Load = load,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then return; a second signal does not wait for what runs.
+
+    `announce` gets the lines that a person needs, once the engine is ready (default: standard output).
+    Raises `EndpointError` when the server cannot start. To be called in the main thread.
+    """
+    say = announce or _print
+    with listen(settings.server.host, settings.server.port) as listener:
+        deployment = load(settings, progress)
+        url = base_url(listener)
+
+        def when_ready() -> None:
+            say(f"The endpoint {deployment.id!r} is ready at {url}")
+            say(curl_line(url, deployment.id, needs_token=bool(settings.server.tokens)))
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_until_signalled(deployment, settings, listener, when_ready))
+
+
+async def _until_signalled(
+    deployment: Deployment, settings: Settings, listener: socket.socket, when_ready: Callable[[], None]
+) -> None:
+    stop = Stop()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.ask)
+    await host(deployment, settings.server, listener, stop, when_ready)
+
+
+@contextmanager
+def embedded(settings: Settings, *, progress: Progress | None = None, load: Load = load) -> Iterator[Embedded]:
+    """A server for this process alone, on a free loopback port with a token of its own, gone at the end.
+
+    Of the server settings, host, port and tokens are replaced. Raises `EndpointError` when it cannot start.
+    """
+    token = secrets.token_urlsafe(32)
+    private = msgspec.structs.replace(
+        settings.server, host="127.0.0.1", port=0, tokens=(TokenHash.parse(token),), drain_seconds=0.0
+    )
+    with listen(private.host, private.port) as listener:
+        deployment = load(settings, progress)
+        url = base_url(listener)
+        background = _Background(deployment, private, listener)
+        try:
+            background.wait_until_ready()
+            yield Embedded(url, token)
+        finally:
+            background.stop()
+
+
+class _Background:
+    """A server on an event loop in a thread of its own."""
+
+    def __init__(self, deployment: Deployment, settings: ServerSettings, listener: socket.socket) -> None:
+        self._begun: Future[tuple[asyncio.AbstractEventLoop, Stop]] = Future()
+        self._ready: Future[None] = Future()
+        self._host = lambda stop: host(deployment, settings, listener, stop, lambda: self._ready.set_result(None))
+        self._thread = threading.Thread(target=self._run, name="friendli-endpoint")
+        self._thread.start()
+
+    def wait_until_ready(self) -> None:
+        """Raises what keeps the server from starting."""
+        self._ready.result()
+
+    def stop(self) -> None:
+        """End the server and return once it is gone; safe when it never came up."""
+        loop, stop = self._begun.result()
+        with suppress(RuntimeError):  # the loop has ended by itself
+            loop.call_soon_threadsafe(stop.ask)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._main())
+        except BaseException as error:
+            if self._ready.done():
+                raise
+            self._ready.set_exception(error)
+
+    async def _main(self) -> None:
+        stop = Stop()
+        self._begun.set_result((asyncio.get_running_loop(), stop))
+        await self._host(stop)
+
+
+def curl_line(url: str, endpoint_id: str, *, needs_token: bool) -> str:
+    """A command that completes a prompt when pasted into a shell; the token stays in the shell's environment."""
+    body = json.dumps({"model": endpoint_id, "prompt": "Say this is a test!", "max_tokens": 32, "stream": True})
+    token = ' -H "Authorization: Bearer $FRIENDLI_TOKEN"' if needs_token else ""
+    return f"curl -N {url}{COMPLETIONS_PATH} -H 'Content-Type: application/json'{token} -d {shlex.quote(body)}"
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
