@@ -27,7 +27,7 @@ cases: dict[str, dict] = {}
 
 
 def record(case: str, encode, decode, usable) -> None:
-    choose = random.Random(case)
+    choose = random.Random(case)  # noqa: S311 - the same every time
     prompt = encode("Once upon a time")
     start = len(decode(prompt))
     runs = []

@@ -45,7 +45,7 @@ class Tokenizer:
         try:
             # The batch call gives up the interpreter's lock while it works; the plain one doesn't.
             (encoding,) = self.backend.encode_batch_fast([text])
-        except UnicodeEncodeError as error:
+        except TypeError as error:  # what the library calls a string that has no UTF-8
             raise RequestError("the text has a lone surrogate, which is not Unicode; send it as UTF-8") from error
         return [*self.prefix, *encoding.ids, *self.suffix]
 
