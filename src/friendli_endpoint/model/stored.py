@@ -23,6 +23,7 @@ KINDS = frozenset(
     {Kind.F32, Kind.F16, Kind.BF16, Kind.Q8_0, Kind.Q4_0, Kind.Q4_1, Kind.Q5_0, Kind.Q5_1}
     | {Kind.Q2_K, Kind.Q3_K, Kind.Q4_K, Kind.Q5_K, Kind.Q6_K}
 )
+PLAIN = frozenset({Kind.F32, Kind.F16, Kind.BF16})  # one value after the other: the types of vectors
 # gguf dequantises 16 rows at a time: with rows of about this many bytes its temporaries stay in the processor's cache.
 CHUNK_BYTES = 16 * 1024
 
@@ -49,7 +50,7 @@ class StoredTensor:
 
     def blocks(self) -> NDArray[np.uint8]:
         """The stored quantisation blocks in the tensor's row order, uint8 [rows, bytes per row]."""
-        rows = self.data.reshape(self.shape[0], -1) if len(self.shape) > 1 else self.data.reshape(1, -1)
+        rows = self.data.reshape(self.shape[0], -1)
         return rows if self.row_order is None else rows[self.row_order]
 
     def float32(self) -> NDArray[np.float32]:
@@ -74,7 +75,7 @@ def stored_bytes(name: str, kind: Kind, shape: tuple[int, ...]) -> int:
         known = ", ".join(sorted(each.name for each in KINDS))
         raise ModelError(f"tensor {name} has weight type {kind.name}, which is not supported; supported are {known}")
     block, size = gguf.GGML_QUANT_SIZES[kind]
-    if not shape or min(shape) < 1 or shape[-1] % block:
+    if not shape or min(shape) < 1 or shape[-1] % block or (len(shape) == 1 and kind not in PLAIN):
         raise ModelError(f"tensor {name} has shape {list(shape)}, which {kind.name} weights cannot have")
     return math.prod(shape) // block * size
 
