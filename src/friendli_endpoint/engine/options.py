@@ -1,0 +1,30 @@
+"""What an engine is started with; crosses to the child as its first frame."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from friendli_endpoint.engine.vocabulary import Abort, Submit
+
+
+class EngineOptions(Struct, frozen=True, array_like=True, tag="options"):
+    """`model` is a path to a GGUF file or a model folder; None lets the model room choose.
+
+    `threads` are the processor threads of a forward, `kv_tokens` the capacity of the KV cache in tokens, `loader` the
+    function ("module:name") that turns these options into a `StepModel`. `verify` checks the block accounts after
+    every step instead of only when idle.
+    """
+
+    model: str
+    weights: Literal["auto", "i8", "f16"] = "auto"
+    threads: int | None = None
+    kv_tokens: int | None = None
+    max_rows: int = 128
+    step_tokens: int = 512
+    loader: str = "friendli_endpoint.engine.loading:load_model"
+    verify: bool = False
+
+
+ToChild: TypeAlias = EngineOptions | Submit | Abort

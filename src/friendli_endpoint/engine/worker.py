@@ -1,0 +1,108 @@
+"""The engine's process: frames in, steps, frames out. `python -m friendli_endpoint.engine.worker FD`.
+
+FD is one end of a socket pair. The first frame is `EngineOptions`, the answer `Ready` or `LoadFailed`. The process ends
+when the other end closes, whatever the reason, so a server that was killed leaves no engine behind.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Final
+
+from friendli_endpoint.engine.core import EngineCore
+from friendli_endpoint.engine.frames import FrameDecoder, encode_frame
+from friendli_endpoint.engine.loading import find_loader
+from friendli_endpoint.engine.options import EngineOptions, ToChild
+from friendli_endpoint.engine.scheduler import Limits
+from friendli_endpoint.engine.vocabulary import LoadFailed, Ready, Stepped
+from friendli_endpoint.errors import EndpointError
+from friendli_endpoint.sampling.head import HeadFinder
+from friendli_endpoint.sampling.sampler import Sampler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from friendli_endpoint.engine.step_model import StepModel
+    from friendli_endpoint.engine.vocabulary import FromEngine
+
+_CHUNK: Final = 1 << 16
+
+
+class Inbox:
+    """Messages of the other end, read by a thread so that a running step never blocks the writer."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._queue: SimpleQueue[ToChild | None] = SimpleQueue()
+        self._decoder: FrameDecoder[ToChild] = FrameDecoder(ToChild)
+        Thread(target=self._read, name="inbox", daemon=True).start()
+
+    def take(self, *, wait: bool) -> Iterator[ToChild]:
+        """What has arrived, after waiting for the first message if asked; `EOFError` once the other end is gone."""
+        while wait or not self._queue.empty():
+            message = self._queue.get()
+            if message is None:
+                raise EOFError
+            yield message
+            wait = False
+
+    def _read(self) -> None:
+        try:
+            while data := self._connection.recv(_CHUNK):
+                for message in self._decoder.feed(data):
+                    self._queue.put(message)
+        finally:
+            self._queue.put(None)
+
+
+def serve(connection: socket.socket) -> None:
+    """Load what the first frame says and step until the other end closes."""
+    inbox = Inbox(connection)
+    options = next(inbox.take(wait=True))
+    if not isinstance(options, EngineOptions):
+        raise TypeError("the first frame is not EngineOptions")
+    try:
+        model = find_loader(options.loader)(options)
+    except EndpointError as error:
+        _post(connection, LoadFailed(str(error)))
+        return
+    core = _core(model, options)
+    _post(connection, Ready(model.card))
+    _run(core, inbox, connection)
+
+
+def _core(model: StepModel, options: EngineOptions) -> EngineCore:
+    sampler = Sampler(HeadFinder(model.card.vocab_size, threads=options.threads))
+    return EngineCore(model, sampler, Limits(options.max_rows, options.step_tokens), verify=options.verify)
+
+
+def _run(core: EngineCore, inbox: Inbox, connection: socket.socket) -> None:
+    while True:
+        for message in inbox.take(wait=not core.busy):
+            if not isinstance(message, EngineOptions):
+                core.receive(message)
+        if events := core.step():
+            _post(connection, Stepped(tuple(events)))
+
+
+def _post(connection: socket.socket, message: FromEngine) -> None:
+    connection.sendall(encode_frame(message))
+
+
+def main() -> None:
+    # A terminal's Ctrl-C and a service manager's TERM reach the whole group; when to end is the server's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with socket.socket(fileno=int(sys.argv[1])) as connection:
+        try:
+            serve(connection)
+        except (EOFError, ConnectionError):
+            return  # the server is gone, and so is everybody who waits for an answer
+
+
+if __name__ == "__main__":
+    main()
