@@ -9,8 +9,10 @@ from friendli_endpoint.errors import ModelError
 from friendli_endpoint.model.names import PROJECTIONS, layer_tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from friendli_endpoint.model.config import ModelConfig
-    from friendli_endpoint.model.stored import Checkpoint
+    from friendli_endpoint.model.stored import StoredTensor
 
 # Bounds that keep a broken header from asking for absurd amounts of work; no model comes near.
 MOST_LAYERS, MOST_HEAD_SIZE = 1000, 4096
@@ -72,17 +74,16 @@ def _layer_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def check(checkpoint: Checkpoint) -> None:
+def check(config: ModelConfig, tensors: Mapping[str, StoredTensor]) -> None:
     """ModelError unless the sizes fit together and the tensors are exactly those of the architecture."""
-    config = checkpoint.config
     _check_sizes(config)
     expected = expected_shapes(config)
     for name, shape in expected.items():
-        if name not in checkpoint.tensors:
+        if name not in tensors:
             raise ModelError(f"{config.name}: tensor {name!r} is missing")
-        if (found := checkpoint.tensors[name].shape) != shape:
+        if (found := tensors[name].shape) != shape:
             raise ModelError(f"{config.name}: tensor {name!r} has shape {list(found)}, where {list(shape)} is needed")
-    if unknown := [name for name in checkpoint.tensors if name not in expected]:
+    if unknown := [name for name in tensors if name not in expected]:
         raise ModelError(f"{config.name}: tensor {unknown[0]!r} has no place in the {config.architecture} architecture")
 
 

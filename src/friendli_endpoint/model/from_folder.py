@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from friendli_endpoint.errors import ModelError
-from friendli_endpoint.model.architectures import MOST_HEAD_SIZE, MOST_LAYERS, architecture
+from friendli_endpoint.model.architectures import MOST_HEAD_SIZE, MOST_LAYERS, architecture, check
 from friendli_endpoint.model.config import ModelConfig
 from friendli_endpoint.model.fields import Fields
 from friendli_endpoint.model.names import HUGGING_FACE
@@ -32,6 +32,7 @@ def read_folder(folder: Path) -> Checkpoint:
     tensors = _renamed(read_weights(folder), folder.name)
     if config.tied:
         tensors.pop("head", None)  # a copy of the embedding that some files carry
+    check(config, tensors)
     return Checkpoint(config, tensors)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from friendli_endpoint.errors import ModelError
-from friendli_endpoint.model.architectures import MOST_HEAD_SIZE, MOST_LAYERS, architecture
+from friendli_endpoint.model.architectures import MOST_HEAD_SIZE, MOST_LAYERS, architecture, check
 from friendli_endpoint.model.config import ModelConfig
 from friendli_endpoint.model.fields import Fields
 from friendli_endpoint.model.gguf_file import read_file
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from friendli_endpoint.model.stored import StoredTensor
 
 ROPE_FACTORS = "rope_freqs.weight"
+LEAVES = ("", ".bias")
 PERMUTED = "llama"  # the only architecture whose q and k the format stores for interleaved rotation
 
 
@@ -37,6 +38,7 @@ def read_gguf(path: Path) -> Checkpoint:
     factors = stored.pop(ROPE_FACTORS, None)
     tensors = _renamed(stored, path.name)
     config = _config(path.stem, kind, fields, tensors, factors)
+    check(config, tensors)
     return Checkpoint(config, _unpermuted(tensors, config) if kind == PERMUTED else tensors)
 
 
@@ -111,13 +113,8 @@ def _divided(rope: Rope, factors: StoredTensor) -> Rope:
 def _unpermuted(tensors: Mapping[str, StoredTensor], config: ModelConfig) -> dict[str, StoredTensor]:
     """q and k with each head's channels back from neighbouring pairs to two halves."""
     orders = {"q": _halves(config.heads, config.head_size), "k": _halves(config.kv_heads, config.head_size)}
-    changed = dict(tensors)
-    for layer in range(config.layers):
-        for part, order in orders.items():
-            for name in (layer_tensor(layer, part), f"{layer_tensor(layer, part)}.bias"):
-                if name in changed and changed[name].shape[0] == len(order):
-                    changed[name] = changed[name].reordered(order)
-    return changed
+    names = {f"{layer_tensor(i, part)}{leaf}": part for i in range(config.layers) for part in orders for leaf in LEAVES}
+    return {name: each.reordered(orders[names[name]]) if name in names else each for name, each in tensors.items()}
 
 
 def _halves(heads: int, head_size: int) -> NDArray[np.intp]:

@@ -75,14 +75,17 @@ def read_file(path: Path) -> GGUFFile:
         raise ModelError(f"cannot read {path}: {error}") from error
     try:
         return _Cursor(view).file()
-    except (struct.error, IndexError) as error:
+    except (struct.error, IndexError, OverflowError) as error:
         raise ModelError(f"{path.name} is cut short: its header ends in the middle; fetch it again") from error
     except ModelError as error:
         raise ModelError(f"{path.name}: {error}") from error
 
 
 class _Cursor:
-    """A place in the file that moves on with every read; reading beyond the end raises struct.error or IndexError."""
+    """A place in the file that moves on with every read.
+
+    Reading beyond the end raises struct.error, IndexError or OverflowError.
+    """
 
     def __init__(self, view: memoryview) -> None:
         self._view = view

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import openvino as ov
 
 from friendli_endpoint.errors import ModelError
-from friendli_endpoint.model.architectures import check
 from friendli_endpoint.model.config import ModelFacts, ModelOptions
 from friendli_endpoint.model.decoder import build
 from friendli_endpoint.model.from_folder import read_folder
@@ -46,9 +45,7 @@ def load(path: Path, options: ModelOptions | None = None) -> StepModel:
 def _open(path: Path) -> Checkpoint:
     if not path.exists():
         raise ModelError(f"there is no model at {path}")
-    checkpoint = read_folder(path) if path.is_dir() else read_gguf(path)
-    check(checkpoint)
-    return checkpoint
+    return read_folder(path) if path.is_dir() else read_gguf(path)
 
 
 def _facts(checkpoint: Checkpoint) -> ModelFacts:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_LAYER = re.compile("[0-9]{1,4}")
 PROJECTIONS = ("q", "k", "v", "o", "gate", "up", "down")
 
 
@@ -36,7 +38,7 @@ class Naming:
             return self.top.get(stem)
         layer, _, part = stem.removeprefix(self.prefix).partition(".")
         ours = self.parts.get(part)
-        return layer_tensor(int(layer), ours) if ours and layer.isdecimal() else None
+        return layer_tensor(int(layer), ours) if ours and _LAYER.fullmatch(layer) else None
 
 
 GGUF = Naming(
