@@ -44,27 +44,48 @@ def split(name: str) -> tuple[str, str]:
     return f"{organisation}/{repository}", file
 
 
-def folder_of_cache() -> Path | None:
-    """Where the hub's own client keeps its files; None is its default, shared with other programs."""
-    return cache_dir() / "huggingface" if os.environ.get("FRIENDLI_CACHE") else None
+def cached() -> Iterator[tuple[str, Path]]:
+    """Names and places of the models fetched earlier, by this or another program."""
+    for snapshot in sorted(_cache().glob("models--*/snapshots/*")):
+        repository = snapshot.parents[1].name.removeprefix("models--").replace("--", "/", 1)
+        if (snapshot / "config.json").is_file() and any(snapshot.glob("*.safetensors")):
+            yield repository, snapshot
+        for file in sorted(snapshot.rglob("*.gguf")):
+            yield f"{repository}/{file.relative_to(snapshot)}", file
+
+
+def _cache() -> Path:
+    """The hub client's own cache, shared with other programs, unless FRIENDLI_CACHE moves ours."""
+    if os.environ.get("FRIENDLI_CACHE"):
+        return cache_dir() / "huggingface"
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE)
 
 
 def _file(repository: str, file: str) -> Path:
-    from huggingface_hub import hf_hub_download
-
-    return local.check(Path(hf_hub_download(repository, file, cache_dir=folder_of_cache())))
+    path = _snapshot(repository, [file]) / file
+    if not path.is_file():
+        raise HubError(f"the hub's {repository} has no file {file}; check its name there")
+    return local.check(path)
 
 
 def _folder(repository: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    found = Path(snapshot_download(repository, cache_dir=folder_of_cache(), allow_patterns=_FILES))
+    found = _snapshot(repository, _FILES)
     if not any(found.glob("*.safetensors")):
         raise HubError(
             f"{repository} has no model.safetensors on the hub; take a repository that has, "
             f"or name a GGUF file in it: {repository}/FILE.gguf"
         )
     return local.check(found)
+
+
+def _snapshot(repository: str, patterns: list[str]) -> Path:
+    from huggingface_hub import snapshot_download  # slow to import, seldom needed
+
+    # The library looks at HF_ENDPOINT when it is imported; a mirror named later counts too.
+    endpoint = os.environ.get("HF_ENDPOINT") or None
+    return Path(snapshot_download(repository, cache_dir=_cache(), allow_patterns=patterns, endpoint=endpoint))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from friendli_endpoint.hub.known import KnownModel
     from friendli_endpoint.hub.progress import Progress
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(/[\w./-]+\.gguf)?", re.ASCII)
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*((/[A-Za-z0-9_][\w.-]*)+\.gguf)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,18 @@ def resolve(name: str, *, progress: Progress | None = None) -> Path:
 
 
 def catalog() -> list[CatalogEntry]:
-    """The known models, each with its place in the cache if it has been fetched."""
-    return [
-        CatalogEntry(known.name, known.about, known.file_size, wheel.cached(known, _home(known)))
-        for known in KNOWN.values()
+    """The known models, then those of the Hugging Face hub that have been fetched."""
+    known = [
+        CatalogEntry(model.name, model.about, model.file_size, wheel.cached(model, _home(model)))
+        for model in KNOWN.values()
     ]
+    fetched = [CatalogEntry(name, "Hugging Face hub", _size(path), path) for name, path in huggingface.cached()]
+    return known + fetched
+
+
+def _size(path: Path) -> int:
+    files = path.iterdir() if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _home(known: KnownModel) -> Path:

@@ -85,25 +85,28 @@ def _run_pip(requirement: str, work: Path, report: Callable[[int], None]) -> tup
     (work / "tmp").mkdir()
     command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--no-cache-dir", "--no-input", "--disable-pip-version-check", "--progress-bar=off", "--retries=2"]
-    pip = subprocess.Popen(
+    with subprocess.Popen(
         [*command, "--dest", str(work / "wheels"), requirement],
         env={**os.environ, "TMPDIR": str(work / "tmp")},  # where pip writes while it downloads, so that we can look
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-    )
-    try:
-        while True:
-            try:
-                _, said = pip.communicate(timeout=_POLL_SECONDS)
-            except subprocess.TimeoutExpired:
-                report(_bytes_below(work))
-            else:
-                report(_bytes_below(work))
-                return pip.returncode, said.decode(errors="replace")
-    finally:
-        pip.kill()
-        pip.wait()
+    ) as pip:
+        try:
+            return _watch(pip, work, report)
+        finally:
+            pip.kill()
+
+
+def _watch(pip: subprocess.Popen[bytes], work: Path, report: Callable[[int], None]) -> tuple[int, str]:
+    while True:
+        try:
+            _, said = pip.communicate(timeout=_POLL_SECONDS)
+        except subprocess.TimeoutExpired:
+            report(_bytes_below(work))
+        else:
+            report(_bytes_below(work))
+            return pip.returncode, said.decode(errors="replace")
 
 
 def _bytes_below(folder: Path) -> int:
