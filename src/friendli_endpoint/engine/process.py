@@ -2,7 +2,7 @@
 
 Each live request is kept here with the tokens already reported. When the child ends, a new one is started and every
 live request is submitted again with those tokens, which the engine replays without reporting them: a caller sees a
-pause. A request that was there at two deaths without getting a token between them is taken for their cause and fails.
+pause. A request that was there at four deaths without getting a token between them is taken for their cause and fails.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from friendli_endpoint.engine.vocabulary import ModelCard, Request, TokenEvent
 
 _log = logging.getLogger(__name__)
-_MOST_DEATHS: Final = 2
+_MOST_DEATHS: Final = 4
 
 
 @dataclass(slots=True, eq=False)
@@ -193,7 +193,7 @@ class EngineProcess:
         for live in self._live.values():
             live.deaths += 1
             if live.deaths >= _MOST_DEATHS:
-                live.events.put_nowait(EngineError("the engine ended twice while working on this request"))
+                live.events.put_nowait(EngineError("the engine ended again and again while working on this request"))
         self._live = {name: live for name, live in self._live.items() if live.deaths < _MOST_DEATHS}
 
     def _fail_all(self, reason: str) -> None:

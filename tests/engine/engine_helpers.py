@@ -1,0 +1,66 @@
+"""What the engine's tests share: a core on the fake model, and the answer that it must give, computed plainly."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from friendli_endpoint.engine.core import EngineCore
+from friendli_endpoint.engine.fake_model import FakeStepModel, context_logits
+from friendli_endpoint.engine.scheduler import Limits
+from friendli_endpoint.engine.vocabulary import Controls, Event, Finished, Request, Sampled
+from friendli_endpoint.sampling.head import HeadFinder
+from friendli_endpoint.sampling.sampler import Draw, Sampler
+
+GREEDY = Controls(temperature=0)
+HEADS = HeadFinder(97, threads=1)
+
+
+def core_on(model: FakeStepModel, *, max_rows: int = 8, step_tokens: int = 64) -> EngineCore:
+    return EngineCore(model, Sampler(HEADS), Limits(max_rows, step_tokens), verify=True)
+
+
+def request(
+    name: str,
+    prompt: list[int],
+    *,
+    max_tokens: int = 8,
+    seeds: tuple[int, ...] = (1,),
+    controls: Controls = GREEDY,
+    **more: object,
+) -> Request:
+    return Request(name, tuple(prompt), seeds, max_tokens, controls=controls, **more)
+
+
+def run(core: EngineCore, steps: int = 10_000) -> list[Event]:
+    """All events until the core is idle."""
+    events: list[Event] = []
+    for _ in range(steps):
+        if not core.busy:
+            return events
+        events += core.step()
+    raise AssertionError(f"still busy after {steps} steps")
+
+
+def tokens_of(events: list[Event]) -> dict[tuple[str, int], list[int]]:
+    """Reported tokens per request and choice."""
+    tokens: dict[tuple[str, int], list[int]] = {}
+    for event in events:
+        if isinstance(event, Sampled):
+            tokens.setdefault((event.request_id, event.choice), []).append(event.token)
+    return tokens
+
+
+def reasons_of(events: list[Event]) -> dict[tuple[str, int], str]:
+    return {(event.request_id, event.choice): event.reason for event in events if isinstance(event, Finished)}
+
+
+def expected(asked: Request, choice: int) -> list[int]:
+    """The tokens of one choice, computed alone, one context after the other."""
+    context, sampler = list(asked.prompt), Sampler(HEADS)
+    for position in range(asked.max_tokens):
+        logits = context_logits(np.array(context))[None].astype(np.float32)
+        (token,) = sampler.sample(logits, [Draw(0, asked.controls, asked.seeds[choice], position)])
+        if token in asked.eos_tokens:
+            break
+        context.append(token)
+    return context[len(asked.prompt) :]

@@ -1,0 +1,210 @@
+"""The engine in its child process: deaths, failed starts, and nothing left behind."""
+
+import asyncio
+import os
+import select
+import signal
+import subprocess
+import sys
+from contextlib import aclosing, asynccontextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+from engine_helpers import expected, request
+
+from friendli_endpoint.engine import EngineOptions, EngineProcess
+from friendli_endpoint.engine.fake_model import FakeStepModel
+from friendli_endpoint.engine.vocabulary import Controls, Finished, Prefilled, Sampled
+from friendli_endpoint.errors import EngineError, ModelError
+
+FAKE = EngineOptions("none", kv_tokens=64 * 40, max_rows=16, loader="friendli_endpoint.engine.fake_model:load")
+SAMPLED = Controls(temperature=1.3)
+NAMES = map("r{}".format, count())
+
+
+def refuse(options):
+    raise ModelError(f"{options.model} is no model")
+
+
+def load_and_die_at_13(options):
+    """A model that takes its process down whenever a context ends with the token 13."""
+
+    class Mine(FakeStepModel):
+        def forward(self, batch):
+            if 13 in batch.tokens:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().forward(batch)
+
+    return Mine(blocks=64)
+
+
+def local(loader):
+    """Options for a loader in this file, which the child imports from the tests' folder."""
+    return EngineOptions("none", loader=f"test_process:{loader}")
+
+
+@asynccontextmanager
+async def started(options):
+    engine = EngineProcess(options)
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+async def tokens_of(engine, asked):
+    """All tokens per choice."""
+    tokens = [[] for _ in asked.seeds]
+    async with aclosing(engine.submit(asked)) as events:
+        async for event in events:
+            if isinstance(event, Sampled):
+                tokens[event.choice].append(event.token)
+    return tokens
+
+
+def a_request(**more):
+    return request(next(NAMES), [1, 2, 3], controls=SAMPLED, **more)
+
+
+@pytest.fixture(autouse=True)
+def child_finds_this_file(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+
+
+def test_many_requests_at_once_each_get_their_own_tokens():
+    async def main():
+        async with started(FAKE) as engine:
+            asked = [a_request(seeds=(i, i + 50)) for i in range(40)]
+            answers = await asyncio.gather(*(tokens_of(engine, each) for each in asked))
+            assert answers == [[expected(each, 0), expected(each, 1)] for each in asked]
+
+    asyncio.run(main())
+
+
+def test_killing_the_process_at_any_moment_changes_no_token_and_reports_none_twice():
+    async def main():
+        async with started(FAKE) as engine:
+            asked = [a_request(seeds=(i, i + 50), max_tokens=150) for i in range(6)]
+            answers = asyncio.gather(*(tokens_of(engine, each) for each in asked))
+            for _ in range(3):
+                seen = tokens_of(engine, a_request(max_tokens=3))
+                await seen  # others have advanced, too
+                os.kill(engine.pid, signal.SIGKILL)
+            assert await answers == [[expected(each, 0), expected(each, 1)] for each in asked]
+
+    asyncio.run(main())
+
+
+def test_a_request_that_takes_the_process_down_again_and_again_fails_and_the_engine_goes_on():
+    async def main():
+        async with started(local("load_and_die_at_13")) as engine:
+            with pytest.raises(EngineError, match="ended again and again"):
+                await tokens_of(engine, request("poison", [1, 13, 2]))
+            good = a_request()
+            assert await tokens_of(engine, good) == [expected(good, 0)]
+
+    asyncio.run(main())
+
+
+def test_a_model_that_cannot_be_loaded_is_a_model_error_with_the_childs_words():
+    async def main():
+        engine = EngineProcess(local("refuse"))
+        with pytest.raises(ModelError, match="none is no model"):
+            await engine.start()
+        assert not engine.ready
+        await engine.close()
+
+    asyncio.run(main())
+
+
+def test_a_child_that_dies_while_loading_is_an_engine_error():
+    async def main():
+        with pytest.raises(EngineError, match="ended with status"):
+            await EngineProcess(local("no_such_loader")).start()
+
+    asyncio.run(main())
+
+
+def test_leaving_a_request_early_frees_its_place():
+    async def main():
+        async with started(FAKE) as engine:
+            for _ in range(30):  # together more than the blocks there are
+                async with aclosing(engine.submit(a_request(max_tokens=190))) as events:
+                    async for event in events:
+                        if isinstance(event, Sampled):
+                            break
+            last = a_request(max_tokens=190)
+            assert await tokens_of(engine, last) == [expected(last, 0)]
+
+    asyncio.run(main())
+
+
+def test_an_aborted_choice_ends_and_the_others_go_on():
+    async def main():
+        async with started(FAKE) as engine:
+            asked = a_request(seeds=(1, 2), max_tokens=40)
+            events = []
+            async with aclosing(engine.submit(asked)) as stream:
+                async for event in stream:
+                    events.append(event)
+                    if event == Sampled(asked.id, 0, event.token if isinstance(event, Sampled) else -1):
+                        engine.abort(asked.id, 0)
+            assert [e.token for e in events if isinstance(e, Sampled) and e.choice == 1] == expected(asked, 1)
+            assert len([e for e in events if isinstance(e, Sampled) and e.choice == 0]) == 1
+            assert events[-1] == Finished(asked.id, 1, "length")
+
+    asyncio.run(main())
+
+
+def test_aborting_a_request_from_elsewhere_ends_its_events():
+    async def main():
+        async with started(FAKE) as engine:
+            asked = a_request(max_tokens=190)
+            async with aclosing(engine.submit(asked)) as events:
+                assert isinstance(await anext(events), Prefilled)
+                engine.abort(asked.id)
+                rest = [event async for event in events]
+            assert not any(isinstance(event, Finished) for event in rest)
+
+    asyncio.run(main())
+
+
+def test_closing_fails_who_still_waits_and_leaves_no_process():
+    async def main():
+        engine = EngineProcess(FAKE)
+        await engine.start()
+        pid = engine.pid
+        waiting = asyncio.create_task(tokens_of(engine, a_request(max_tokens=190)))
+        await asyncio.sleep(0)
+        await engine.close()
+        await engine.close()
+        with pytest.raises(EngineError):
+            await waiting
+        with pytest.raises(EngineError, match="not running"):
+            await tokens_of(engine, a_request())
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+    asyncio.run(main())
+
+
+def test_the_child_ends_when_its_parent_is_killed():
+    program = """
+import asyncio, sys
+from friendli_endpoint.engine import EngineOptions, EngineProcess
+async def main():
+    engine = EngineProcess(EngineOptions("none", loader="friendli_endpoint.engine.fake_model:load"))
+    await engine.start()
+    print(engine.pid, flush=True)
+    await asyncio.sleep(600)
+asyncio.run(main())
+"""
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    child = os.pidfd_open(int(parent.stdout.readline()))
+    parent.kill()
+    parent.communicate()
+    ended, _, _ = select.select([child], [], [], 20)
+    os.close(child)
+    assert ended
