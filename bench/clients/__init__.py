@@ -1,0 +1,1 @@
+"""Clients in a process each, against a server that answers from memory: what a client costs by itself."""
