@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from friendli.utils import RetryConfig
 
-_SECONDS = re.compile(r"\d{1,9}(\.\d*)?|\.\d+")
+_SECONDS = re.compile(r"\d{1,9}(\.\d*)?|\.\d+", re.ASCII)
 _TRANSIENT = frozenset({408, 500, 502, 504})
 _THROTTLED = frozenset({429, 503})
 _DOCUMENTED = ("429", "500", "502", "503", "504")

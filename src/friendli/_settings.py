@@ -12,6 +12,7 @@ from functools import cache
 from importlib.metadata import version
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
+from urllib.parse import urlsplit
 
 from friendli._answers import EVENT_STREAM, JSON
 from friendli._call import Call, Limits
@@ -145,11 +146,19 @@ def _server(url: str, params: Mapping[str, str]) -> str:
         url = re.sub(r"\{(\w+)\}", lambda part: params[part[1]], url)
     except KeyError as name:
         raise InvalidRequestError(f"server_url needs a value for {name} in url_params", field="url_params") from None
-    if not re.match(r"https?://[^/?#\s]", url, re.IGNORECASE):
+    if not _is_address(url):
         raise InvalidRequestError(
             "server_url should begin with http:// or https:// and name a host", field="server_url"
         )
     return url.rstrip("/")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _timeout(given: Timeout | None) -> TimeoutConfig:

@@ -1,0 +1,48 @@
+"""Folding the pieces of a stream gives the reply that would have come whole."""
+
+from __future__ import annotations
+
+from friendli._fold import CompletionFold
+from friendli.models import CompletionsLogprobs
+
+
+def test_interleaved_pieces_come_out_as_choices_in_order_of_index():
+    fold = CompletionFold()
+    fold.token(1, "b", 10)
+    fold.token(0, "a", 20)
+    fold.token(1, "", 11)
+    fold.token(1, "c", 12)
+    fold.finish(1, "length", 5)
+    fold.finish(0, "stop", 4)
+    assert [(c.index, c.text, c.tokens, c.finish_reason, c.seed) for c in fold.choices()] == [
+        (0, "a", [20], "stop", 4),
+        (1, "bc", [10, 11, 12], "length", 5),
+    ]
+
+
+def test_a_choice_may_end_without_pieces_and_a_piece_may_lack_a_token():
+    fold = CompletionFold()
+    fold.finish(0, "stop", None)
+    fold.token(1, "text", None)
+    empty, unnumbered = fold.choices()
+    assert (empty.text, empty.tokens, empty.finish_reason) == ("", [], "stop")
+    assert (unnumbered.text, unnumbered.tokens, unnumbered.finish_reason) == ("text", [], None)
+
+
+def test_the_fold_can_be_read_while_it_grows_and_nothing_is_shared():
+    fold = CompletionFold()
+    fold.token(0, "a", 1)
+    early = fold.choices()[0]
+    fold.token(0, "b", 2)
+    assert (early.text, early.tokens) == ("a", [1])
+    assert (fold.text(0), fold.text(3)) == ("ab", "")
+
+
+def test_log_probabilities_are_joined_and_the_pieces_left_as_they_were():
+    fold = CompletionFold()
+    first = CompletionsLogprobs(text_offset=[0], token_logprobs=[-1.0], tokens=["a"])
+    fold.token(0, "a", 1, first)
+    fold.token(0, "b", 2, CompletionsLogprobs(text_offset=[1], token_logprobs=[-2.0], tokens=["b"]))
+    joined = fold.choices()[0].logprobs
+    assert joined == CompletionsLogprobs(text_offset=[0, 1], token_logprobs=[-1.0, -2.0], tokens=["a", "b"])
+    assert first.tokens == ["a"]
