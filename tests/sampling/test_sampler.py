@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from friendli_endpoint.engine.vocabulary import Controls
 from friendli_endpoint.sampling.draw import pick, pick_from_row
 from friendli_endpoint.sampling.head import HeadFinder
+from friendli_endpoint.sampling.random import uniforms
 from friendli_endpoint.sampling.sampler import NO_TOKEN, Draw, Sampler
 
 VOCAB = 400
@@ -133,10 +134,16 @@ def test_the_ranks_given_decide_as_the_whole_row_does_or_say_that_they_cannot(to
         assert pick(probabilities[:size], controls, uniform, whole=False) in (None, whole)
 
 
+def test_equal_tokens_beyond_the_head_are_ranked_by_id_whatever_their_sign_of_zero():
+    row = np.zeros(VOCAB, np.float32)
+    row[::2] = -0.0
+    log_sum = float(np.log(VOCAB))
+    tokens = [pick_from_row(row, 1.0, log_sum, Controls(), (i + 0.5) / VOCAB) for i in range(VOCAB)]
+    assert tokens == list(range(VOCAB))
+
+
 def test_a_draw_from_the_whole_row_equals_the_draw_from_its_head():
     log_sum = float(np.log(np.exp(STEEP.astype(np.float64)).sum()))
     heads = draw(STEEP, Controls(), 300).tolist()
-    from friendli_endpoint.sampling.random import uniforms
-
     numbers = uniforms(np.arange(300, dtype=np.uint64), np.full(300, 3, np.uint64))
     assert [pick_from_row(STEEP, 1.0, log_sum, Controls(), float(number)) for number in numbers] == heads
