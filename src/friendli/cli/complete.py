@@ -1,0 +1,132 @@
+"""`friendli complete`: a prompt in, text out as it comes."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from friendli.cli.failures import USAGE, explained, fail
+from friendli.cli.server import Target, target
+
+if TYPE_CHECKING:
+    from friendli import CompletionStream
+    from friendli.models import CompletionsChoice
+    from friendli.models.fields import CompletionsFields
+
+_SAMPLING = "Sampling"
+_SERVER = "Server"
+
+
+def complete(
+    prompt: Annotated[
+        str | None,
+        typer.Argument(metavar="[PROMPT]", help="The text to continue; '-' or nothing reads standard input."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Endpoint id of the server; without one, the model to run here."),
+    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Generate at most this many tokens.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="0 takes the likeliest token, 1 is neutral.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Sample from the k likeliest tokens; 0 is off.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Sample from the likeliest that reach this share.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Makes sampling repeatable.")] = None,
+    n: Annotated[int | None, typer.Option("-n", help="How many choices; several are printed when complete.")] = None,
+    stop: Annotated[
+        list[str] | None, typer.Option(metavar="PHRASE", help="Ends the text, and is not part of it; may be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole reply as JSON.")] = False,
+    server_url: Annotated[str | None, typer.Option(help="Where the server is [env: FRIENDLI_SERVER_URL].")] = None,
+    token: Annotated[str | None, typer.Option(help="Token for the server [env: FRIENDLI_TOKEN].")] = None,
+    team: Annotated[str | None, typer.Option(help="The team to run as.")] = None,
+) -> None:
+    """Continue a text, and print what comes as it comes.
+
+    With no server named (--server-url, --token or their variables), an endpoint is started here for the call.
+
+    \b
+    Examples:
+      friendli complete "Say this is a test!"
+      friendli complete "Once upon a time" --max-tokens 64 --temperature 0.7 --seed 1
+      friendli complete - --stop "###" < prompt.txt
+      friendli complete "2 + 2 =" -m demo --server-url http://127.0.0.1:8080 --json
+    """
+    fields: CompletionsFields = {
+        "model": model or "",
+        "prompt": _prompt(prompt),
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "seed": seed,
+        "n": n,
+        "stop": stop or None,
+    }
+    _check(fields)
+    with explained(), target(model, server_url, token, team) as found:
+        fields["model"] = found.model
+        _print(found, fields, as_json=as_json)
+
+
+def _prompt(prompt: str | None) -> str:
+    if prompt is not None and prompt != "-":
+        return prompt
+    if prompt is None and sys.stdin.isatty():
+        raise fail('give a prompt: friendli complete "Say this is a test!"', USAGE)
+    try:
+        text = sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise fail(f"the prompt on standard input is not UTF-8: {error.reason} at byte {error.start}", USAGE) from error
+    return text.removesuffix("\n")  # the shell's, seldom part of what is meant
+
+
+def _check(fields: CompletionsFields) -> None:
+    """What is wrong in any case is told before a server is started or asked."""
+    from pydantic import ValidationError
+
+    from friendli.models import CompletionsBody
+    from friendli.models.problems import first_problem
+
+    try:
+        CompletionsBody.model_validate(fields)
+    except ValidationError as error:
+        raise fail(first_problem(error).message, USAGE) from error
+
+
+def _print(found: Target, fields: CompletionsFields, *, as_json: bool) -> None:
+    completions = found.client.dedicated.completions
+    if as_json:
+        result = completions.complete(dedicated_completions_complete_body=fields)
+        typer.echo(result.model_dump_json(indent=2, exclude_none=True))
+    elif (fields.get("n") or 1) > 1:
+        _print_choices(completions.complete(dedicated_completions_complete_body=fields).choices)
+    else:
+        with completions.stream(dedicated_completions_stream_body=fields) as events:
+            _print_stream(events)
+
+
+def _print_choices(choices: list[CompletionsChoice]) -> None:
+    for choice in choices:
+        typer.echo(f"[{choice.index}] {_shown(choice.text)}")
+
+
+def _print_stream(events: CompletionStream) -> None:
+    last = ""
+    try:
+        for event in events:
+            if event.data.event == "token_sampled" and event.data.text:
+                last = _shown(event.data.text)
+                sys.stdout.write(last)
+                sys.stdout.flush()
+    finally:
+        if not last.endswith("\n") and not sys.stdout.closed:
+            typer.echo()
+
+
+def _shown(text: str) -> str:
+    """What a terminal may be given: a model's text must not move its cursor or set its title."""
+    if not sys.stdout.isatty():
+        return text
+    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)

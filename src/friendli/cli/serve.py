@@ -1,0 +1,57 @@
+"""`friendli serve`: the dedicated endpoint, in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - typer reads the annotations at run time
+from typing import Annotated, Literal
+
+import typer
+
+from friendli.cli.failures import explained, needs_endpoint
+
+
+def serve(
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="A known name, a path or a hub id [default: smollm2-135m].")
+    ] = None,
+    endpoint_id: Annotated[str | None, typer.Option(help="What requests send as `model` [default: demo].")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one [default: 8080].")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings file; flags win over it.")] = None,
+    token: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TOKEN", help="What clients must send, in clear or as sha256:HEX; may be repeated."),
+    ] = None,
+    weights: Annotated[Literal["auto", "i8", "f16"] | None, typer.Option(help="Weights in memory.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of the engine [default: all cores].")] = None,
+    kv_tokens: Annotated[int | None, typer.Option(help="Tokens that the KV cache holds.")] = None,
+    max_rows: Annotated[int | None, typer.Option(help="Sequences that run at once.")] = None,
+) -> None:
+    """Run a dedicated endpoint until Ctrl-C or SIGTERM; what runs is finished first.
+
+    \b
+    Examples:
+      friendli serve
+      friendli serve --model ./model.gguf --endpoint-id mine --port 0
+      friendli serve --model HuggingFaceTB/SmolLM2-360M-Instruct --weights f16
+      friendli serve --config friendli.toml
+    """
+    with needs_endpoint():
+        from friendli_endpoint.config import load_settings
+        from friendli_endpoint.hub import terminal_progress
+        from friendli_endpoint.server import run
+
+    with explained():
+        settings = load_settings(
+            config,
+            server={"host": host, "port": port, "tokens": token or None},
+            endpoint_id=endpoint_id,
+            endpoint={
+                "model": model,
+                "weights": weights,
+                "threads": threads,
+                "kv_tokens": kv_tokens,
+                "max_rows": max_rows,
+            },
+        )
+        run.serve(settings, progress=terminal_progress())
