@@ -12,9 +12,10 @@ from friendli_endpoint.engine.vocabulary import Abort, Submit
 class EngineOptions(Struct, frozen=True, array_like=True, tag="options"):
     """`model` is a path to a GGUF file or a model folder; None lets the model room choose.
 
-    `threads` are the processor threads of a forward, `kv_tokens` the capacity of the KV cache in tokens, `loader` the
-    function ("module:name") that turns these options into a `StepModel`. `verify` checks the block accounts after
-    every step instead of only when idle.
+    `threads` are the processor threads of a forward, `kv_tokens` the capacity of the KV cache in tokens. `max_rows`
+    sequences run at once, and a step computes at most `step_tokens` tokens of them: more let prompts in faster, fewer
+    keep the pause between a running sequence's tokens short. `loader` is the function ("module:name") that turns these
+    options into a `StepModel`. `verify` checks the block accounts after every step instead of only when idle.
     """
 
     model: str
@@ -22,7 +23,7 @@ class EngineOptions(Struct, frozen=True, array_like=True, tag="options"):
     threads: int | None = None
     kv_tokens: int | None = None
     max_rows: int = 128
-    step_tokens: int = 512
+    step_tokens: int | None = None
     loader: str = "friendli_endpoint.engine.loading:load_model"
     verify: bool = False
 

@@ -77,7 +77,8 @@ def serve(connection: socket.socket) -> None:
 
 def _core(model: StepModel, options: EngineOptions) -> EngineCore:
     sampler = Sampler(HeadFinder(model.card.vocab_size, threads=options.threads))
-    return EngineCore(model, sampler, Limits(options.max_rows, options.step_tokens), verify=options.verify)
+    limits = Limits(options.max_rows, options.step_tokens or max(512, 2 * options.max_rows))
+    return EngineCore(model, sampler, limits, verify=options.verify)
 
 
 def _run(core: EngineCore, inbox: Inbox, connection: socket.socket) -> None:
