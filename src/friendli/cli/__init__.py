@@ -16,7 +16,7 @@ def main() -> int:
     try:
         from friendli.cli.app import app
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] not in {"typer", "rich"}:
+        if error.name != "typer":
             raise
         sys.stderr.write("friendli: the command line needs packages of its own: pip install 'friendli[cli]'\n")
         return 2

@@ -22,7 +22,7 @@ _SERVER = "Server"
 def complete(
     prompt: Annotated[
         str | None,
-        typer.Argument(metavar="[PROMPT]", help="The text to continue; '-' or nothing reads standard input."),
+        typer.Argument(metavar="PROMPT", help="The text to continue; '-' or nothing reads standard input."),
     ] = None,
     model: Annotated[
         str | None,
@@ -54,7 +54,7 @@ def complete(
       friendli complete "2 + 2 =" -m demo --server-url http://127.0.0.1:8080 --json
     """
     fields: CompletionsFields = {
-        "model": model or "",
+        "model": model or "embedded",
         "prompt": _prompt(prompt),
         "max_tokens": max_tokens,
         "temperature": temperature,

@@ -20,10 +20,9 @@ def list_models() -> None:
       friendli models list
       friendli models list | cut -f1
     """
-    with needs_endpoint():
+    with needs_endpoint(), explained():
         from friendli_endpoint import hub
 
-    with explained():
         for entry in hub.catalog():
             place = str(entry.path) if entry.path else "not fetched yet"
             typer.echo("\t".join([entry.name, f"{entry.size / 1e6:,.0f} MB", place, entry.about]))
@@ -40,8 +39,7 @@ def pull(name: Annotated[str, typer.Argument(help="A known name, or a hub id (or
       friendli models pull smollm2-135m
       friendli models pull HuggingFaceTB/SmolLM2-360M-Instruct
     """
-    with needs_endpoint():
+    with needs_endpoint(), explained():
         from friendli_endpoint import hub
 
-    with explained():
         typer.echo(hub.resolve(name, progress=hub.terminal_progress()))
