@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from friendli._call import Failure, Reply
 
 _END = "[DONE]"
-_PIECE = ("index", "text", "token", "logprobs")
 _RESULT = TypeAdapter(StreamedCompletionsResult).validator
 _USAGE = TypeAdapter(CompletionsUsage).validator
 
@@ -63,37 +62,42 @@ class StreamReader:
         error.choices = self._fold.choices()
         return error
 
-    def _events(self, data: str) -> Iterator[StreamedCompletionsResult]:
+    def _events(self, data: str) -> list[StreamedCompletionsResult]:
         if data == _END:
             self.done = True
-            yield self._complete()
-            return
-        match self._parsed(data):
-            case {"event": "token_sampled"} as piece:
-                yield self._sampled(piece)
-            case {"event": "complete"} as end:
-                self.done = True
-                yield _RESULT.validate_python({"data": end})
-            case {"choices": list(choices), **rest}:
-                if usage := rest.get("usage"):
-                    self._usage = _USAGE.validate_python(usage)
-                for choice in choices:
-                    yield from self._chunk(choice)
-            case {"error": _} as failed:
-                raise self._reported(failed, data)
-            case _:
-                raise self._unreadable("an event of the stream is of no known kind")
+            return [self._complete()]
+        value = self._parsed(data)
+        if isinstance(choices := value.get("choices"), list) and "event" not in value:
+            if usage := value.get("usage"):
+                self._usage = _USAGE.validate_python(usage)
+            return [piece for choice in choices if (piece := self._chunk(choice)) is not None]
+        if value.get("event") == "token_sampled":
+            return [self._sampled(value)]
+        if value.get("event") == "complete":
+            self.done = True
+            return [_RESULT.validate_python({"data": value})]
+        if value.get("error") is not None:
+            raise self._reported(value, data)
+        raise self._unreadable("an event of the stream is of no known kind")
 
-    def _chunk(self, choice: object) -> Iterator[StreamedCompletionsResult]:
+    def _chunk(self, choice: object) -> StreamedCompletionsResult | None:
         """One choice of a second-generation chunk: a piece, the end of the choice, or both."""
         if not isinstance(choice, dict):
             raise self._unreadable("a choice of the stream is no object")
-        if choice.get("text") or choice.get("token") is not None:
-            yield self._sampled({"event": "token_sampled", **{name: choice.get(name) for name in _PIECE}})
-        match choice:
-            case {"finish_reason": str(reason), "index": int(index), **rest} if reason != "null":
-                seed = rest.get("seed")
-                self._fold.finish(index, reason, seed if isinstance(seed, int) else None)
+        get = choice.get
+        text, token, piece = get("text"), get("token"), None
+        if text or token is not None:
+            logprobs = get("logprobs")
+            piece = self._sampled(
+                {"event": "token_sampled", "index": get("index"), "text": text, "token": token, "logprobs": logprobs}
+            )
+        if (reason := get("finish_reason")) is not None:
+            self._finish(get("index"), reason, get("seed"))
+        return piece
+
+    def _finish(self, index: object, reason: object, seed: object) -> None:
+        if isinstance(index, int) and isinstance(reason, str) and reason != "null":
+            self._fold.finish(index, reason, seed if isinstance(seed, int) else None)
 
     def _sampled(self, piece: object) -> StreamedCompletionsResult:
         result: StreamedCompletionsResult = _RESULT.validate_python({"data": piece})
@@ -105,11 +109,14 @@ class StreamReader:
         end = StreamedCompletionsTokenComplete(choices=self._fold.choices(), usage=self._usage)
         return StreamedCompletionsResult(data=end)
 
-    def _parsed(self, data: str) -> object:
+    def _parsed(self, data: str) -> dict[str, object]:
         try:
-            return from_json(data)
+            value = from_json(data)
         except ValueError as error:
             raise self._unreadable("an event of the stream is not JSON") from error
+        if not isinstance(value, dict):
+            raise self._unreadable("an event of the stream is no object")
+        return value
 
     def _reported(self, failed: object, data: str) -> APIStreamError:
         complaint = complaint_in(failed)

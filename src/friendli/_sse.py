@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_LINE_ENDS = b"\r\n"
 _BOM = b"\xef\xbb\xbf"
 _LARGEST_EVENT = 16 * 2**20
 _LONGEST_RETRY = 15  # digits
@@ -49,7 +50,7 @@ class SSEDecoder:
             self._swallow_lf = False
             chunk = chunk.removeprefix(b"\n")
         for line in chunk.splitlines(keepends=True):
-            if line[-1] not in b"\r\n":
+            if line[-1] not in _LINE_ENDS:
                 self._pieces.append(line)
                 self._grow(len(line))
             elif content := self._content(line):
@@ -70,7 +71,7 @@ class SSEDecoder:
         if self._first_line:
             self._first_line = False
             line = line.removeprefix(_BOM)
-        return line.rstrip(b"\r\n")
+        return line.rstrip(_LINE_ENDS)
 
     def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from types import UnionType
 from typing import Literal, Required, Union, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -218,7 +219,7 @@ def shapes(hint: object) -> set[str]:
     """What kinds of JSON value a type allows, without ranges."""
     if get_origin(hint) in (Union, UnionType):
         return set().union(*map(shapes, get_args(hint)))
-    if get_origin(hint) in (list, tuple):
+    if get_origin(hint) in (list, tuple, Sequence):
         return {f"array of {kind}" for kind in shapes(get_args(hint)[0])}
     if get_origin(hint) is Literal:
         return {str(value) for value in get_args(hint)}

@@ -300,3 +300,33 @@ def test_one_async_client_may_be_used_in_several_event_loops():
 
         assert asyncio.run(once(close=True)) == "Hello you"
         assert asyncio.run(once(close=True)) == "Hello you"
+
+
+def test_a_stream_outlives_the_name_of_its_client():
+    with serving(lambda _: streamed(SECOND)) as stub:
+        assert len(list(SyncFriendli(server_url=stub.url).dedicated.completions.stream(**BODY))) == 3
+
+
+def test_an_async_stream_outlives_the_name_of_its_client():
+    async def temporary(stub) -> None:
+        stream = await AsyncFriendli(server_url=stub.url).dedicated.completions.stream(**BODY)
+        assert len([event async for event in stream]) == 3
+        del stream
+        assert await asyncio.to_thread(stub.gone.wait, 20)
+
+    with serving(lambda _: streamed(SECOND)) as stub:
+        asyncio.run(temporary(stub))
+
+
+def test_a_client_that_is_dropped_hangs_up():
+    async def dropped(stub) -> None:
+        await AsyncFriendli(server_url=stub.url).dedicated.completions.complete(**BODY)
+        gc.collect()
+        assert await asyncio.to_thread(stub.gone.wait, 20)
+
+    with serving(lambda _: [answer(RESULT)]) as stub:
+        SyncFriendli(server_url=stub.url).dedicated.completions.complete(**BODY)
+        gc.collect()
+        assert stub.gone.wait(20)
+    with serving(lambda _: [answer(RESULT)]) as stub:
+        asyncio.run(dropped(stub))

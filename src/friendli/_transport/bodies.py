@@ -33,10 +33,16 @@ class BodyBrokenError(Exception):
 
 
 class SyncBody:
-    """The chunks of an open answer. Closed when it is dropped, read to its end, or told to."""
+    """The chunks of an open answer. Closed when it is dropped, read to its end, or told to.
 
-    def __init__(self, response: httpx2.Response, deadline: float, *, largest: int | None = None) -> None:
+    It keeps `owner` alive: a client that closes its connections when dropped must outlive the stream.
+    """
+
+    def __init__(
+        self, response: httpx2.Response, deadline: float, *, largest: int | None = None, owner: object = None
+    ) -> None:
         self._response = response
+        self._owner = owner
         self._chunks = response.iter_bytes()
         self._meter = _Meter(deadline, largest)
 
@@ -50,7 +56,9 @@ class SyncBody:
             raise BodyBrokenError(failed(error, answered=True)) from error
 
     def drain(self) -> None:
-        """Read a bounded remainder, so that the connection can be used again."""
+        """Read a bounded remainder, so that the connection can be used again; HTTP/2 needs no such thing."""
+        if self._response.http_version == "HTTP/2":
+            return
         meter = _Meter(time.monotonic() + _DRAIN_SECONDS, _DRAIN_BYTES)
         with suppress(httpx2.HTTPError, httpx2.StreamError, BodyBrokenError), _shut_after(self._response):
             for chunk in self._chunks:
@@ -66,13 +74,19 @@ class SyncBody:
 
 
 class AsyncBody:
-    """The chunks of an open answer. Closed when it is dropped (under asyncio), read to its end, or told to."""
+    """The chunks of an open answer. Closed when it is dropped (under asyncio), read to its end, or told to.
 
-    def __init__(self, response: httpx2.Response, deadline: float, *, largest: int | None = None) -> None:
+    It keeps `owner` alive, as `SyncBody` does.
+    """
+
+    def __init__(
+        self, response: httpx2.Response, deadline: float, *, largest: int | None = None, owner: object = None
+    ) -> None:
         self._response = response
+        self._owner = owner
         self._chunks = response.aiter_bytes()
         self._meter = _Meter(deadline, largest)
-        self._loop = _asyncio_loop()
+        self._loop = asyncio_loop()
 
     async def __aiter__(self) -> AsyncGenerator[bytes]:
         """Chunks as they come; raises `BodyBrokenError`."""
@@ -84,7 +98,9 @@ class AsyncBody:
             raise BodyBrokenError(failed(error, answered=True)) from error
 
     async def drain(self) -> None:
-        """Read a bounded remainder, so that the connection can be used again."""
+        """Read a bounded remainder, so that the connection can be used again; HTTP/2 needs no such thing."""
+        if self._response.http_version == "HTTP/2":
+            return
         meter = _Meter(time.monotonic() + _DRAIN_SECONDS, _DRAIN_BYTES)
         with suppress(httpx2.HTTPError, httpx2.StreamError, BodyBrokenError), anyio.move_on_after(_DRAIN_SECONDS):
             async for chunk in self._chunks:
@@ -96,8 +112,7 @@ class AsyncBody:
 
     def __del__(self) -> None:
         if self._loop is not None and not self._response.is_closed:
-            with suppress(RuntimeError):  # the loop is closed, and its connections with it
-                self._loop.call_soon_threadsafe(_close_later, self._loop, self._response)
+            close_soon(self._loop, self._response)
 
 
 class _Meter:
@@ -145,13 +160,20 @@ def _shut(sock: socket.socket) -> None:
 _closing: set[asyncio.Task[None]] = set()  # the loop itself keeps no strong reference to its tasks
 
 
-def _close_later(loop: asyncio.AbstractEventLoop, response: httpx2.Response) -> None:
-    task = loop.create_task(response.aclose())
+def close_soon(loop: asyncio.AbstractEventLoop, closable: httpx2.Response | httpx2.AsyncClient) -> None:
+    """Close what was dropped without a chance to await; from any thread."""
+    with suppress(RuntimeError):  # the loop is closed, and its connections with it
+        loop.call_soon_threadsafe(_close, loop, closable)
+
+
+def _close(loop: asyncio.AbstractEventLoop, closable: httpx2.Response | httpx2.AsyncClient) -> None:
+    task = loop.create_task(closable.aclose())
     _closing.add(task)
     task.add_done_callback(_closing.discard)
 
 
-def _asyncio_loop() -> asyncio.AbstractEventLoop | None:
+def asyncio_loop() -> asyncio.AbstractEventLoop | None:
+    """The running loop, None under another async library."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
@@ -12,10 +13,13 @@ import anyio.lowlevel
 import httpx2
 
 from friendli._call import Reply, Send, Sleep, life
-from friendli._transport.bodies import AsyncBody, BodyBrokenError, SyncBody
+from friendli._transport.bodies import AsyncBody, BodyBrokenError, SyncBody, asyncio_loop, close_soon
 from friendli._transport.wire import failed, reply_of, request_of, response_of, stays_open
 
 if TYPE_CHECKING:
+    import asyncio
+    import ssl
+
     from friendli._call import Call, Outcome
 
 SyncClient: TypeAlias = httpx2.Client
@@ -23,6 +27,12 @@ AsyncClient: TypeAlias = httpx2.AsyncClient
 
 _LARGEST_BODY = 64 * 2**20
 _LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=5.0)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all clients: loading the certificates costs more than a hundred calls."""
+    return httpx2.create_ssl_context()
 
 
 class SyncTransport:
@@ -50,7 +60,7 @@ class SyncTransport:
 
     def body(self, reply: Reply, call: Call) -> SyncBody:
         """The chunks of a reply that is open."""
-        return SyncBody(response_of(reply), call.deadline)
+        return SyncBody(response_of(reply), call.deadline, owner=self)
 
     def close(self) -> None:
         """Close the client, if it is our own; a later call makes a new one."""
@@ -83,7 +93,7 @@ class SyncTransport:
     def _opened(self) -> SyncClient:
         with self._lock:
             if self._client is None:
-                self._client = httpx2.Client(limits=_LIMITS)
+                self._client = httpx2.Client(limits=_LIMITS, verify=_tls())
             return self._client
 
 
@@ -94,6 +104,7 @@ class AsyncTransport:
         self._client = client
         self._owned = client is None
         self._loop: object = None  # that our own client's connections belong to
+        self._asyncio: asyncio.AbstractEventLoop | None = None  # the same, if it is asyncio's
 
     async def run(self, call: Call) -> Reply:
         """Live through `call`; raises its `SDKError`. The reply of a stream is open: read it with `body`."""
@@ -121,6 +132,10 @@ class AsyncTransport:
             self._client = None
             await client.aclose()
 
+    def __del__(self) -> None:
+        if self._owned and self._client is not None and self._asyncio is not None:
+            close_soon(self._asyncio, self._client)
+
     async def _send(self, send: Send) -> Outcome:
         client = self._opened()
         try:
@@ -140,8 +155,8 @@ class AsyncTransport:
     def _opened(self) -> AsyncClient:
         loop = anyio.lowlevel.current_token()
         if self._client is None or (self._owned and loop != self._loop):
-            self._client = httpx2.AsyncClient(limits=_LIMITS)
-            self._loop = loop
+            self._client = httpx2.AsyncClient(limits=_LIMITS, verify=_tls())
+            self._loop, self._asyncio = loop, asyncio_loop()
         return self._client
 
 

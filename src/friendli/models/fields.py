@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NotRequired, Required, TypeAlias, TypedDict
 
 from friendli.models import request
@@ -59,7 +60,7 @@ class ResponseFormatRegexDict(TypedDict):
     schema: str
 
 
-TokenSequences: TypeAlias = list[request.TokenSequence] | list[TokenSequenceDict]
+TokenSequences: TypeAlias = Sequence[request.TokenSequence | TokenSequenceDict]
 ResponseFormatDict: TypeAlias = (
     ResponseFormatTextDict | ResponseFormatJsonObjectDict | ResponseFormatJsonSchemaDict | ResponseFormatRegexDict
 )
