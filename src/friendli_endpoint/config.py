@@ -128,8 +128,8 @@ def load_settings(
     chosen = endpoint_id or next(iter(endpoints), DEFAULT_ENDPOINT)
     if endpoints and chosen not in endpoints:
         raise ConfigError(f"{source} has the endpoint {next(iter(endpoints))!r}, but --endpoint-id says {chosen!r}.")
-    _lay_over(_table(endpoints, chosen, f"{source}: endpoints"), endpoint or {})
-    settings = _convert(tables, source)
+    _lay_over(_table(endpoints, chosen, source, "endpoints."), endpoint or {})
+    settings = _convert(tables, chosen, source)
     _check(settings)
     return settings
 
@@ -145,10 +145,10 @@ def _read(path: Path | None) -> dict[str, object]:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from error
 
 
-def _table(tables: dict[str, object], key: str, source: str) -> dict[str, object]:
+def _table(tables: dict[str, object], key: str, source: str, prefix: str = "") -> dict[str, object]:
     table = tables.setdefault(key, {})
     if not isinstance(table, dict):
-        raise ConfigError(f"{source}: {key} should be a table, [{key}].")
+        raise ConfigError(f"{source}: {prefix}{key} should be a table, [{prefix}{key}].")
     return table
 
 
@@ -156,17 +156,17 @@ def _lay_over(table: dict[str, object], flags: Mapping[str, object]) -> None:
     table.update({key: value for key, value in flags.items() if value is not None})
 
 
-def _convert(tables: dict[str, object], source: str) -> Settings:
+def _convert(tables: dict[str, object], endpoint_id: str, source: str) -> Settings:
+    endpoints = _table(tables, "endpoints", source)
     _refuse_unknown(tables, Settings, source, "")
     _refuse_unknown(_table(tables, "server", source), ServerSettings, source, "server.")
-    for name, table in _table(tables, "endpoints", source).items():
-        if isinstance(table, dict):
-            _refuse_unknown(table, EndpointSettings, source, f"endpoints.{name}.")
+    _refuse_unknown(_table(endpoints, endpoint_id, source), EndpointSettings, source, f"endpoints.{endpoint_id}.")
     try:
         return msgspec.convert(tables, Settings, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        problem, _, place = str(error).partition(" - at `$.")
-        raise ConfigError(f"{source}: {place.rstrip('`') or 'settings'}: {problem}.") from error
+        problem, _, place = str(error).removesuffix("`").partition(" - at `$.")
+        key = place.replace("endpoints[...]", f"endpoints.{endpoint_id}")
+        raise ConfigError(f"{source}: {key}: {problem}.") from error
 
 
 def _decode(kind: type, value: object) -> object:

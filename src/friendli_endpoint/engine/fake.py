@@ -77,7 +77,7 @@ class FakeEngine:
 
     async def close(self) -> None:
         self._ready = False
-        self.fail_with = EngineError("The engine was closed.")
+        self.fail_with = self.fail_with or EngineError("the engine has been closed")
         self.resume()
 
     def stall(self) -> None:

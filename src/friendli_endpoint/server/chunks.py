@@ -13,7 +13,7 @@ from friendli_endpoint.server.gather import gather
 from friendli_endpoint.text import ChoiceText
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from friendli_endpoint.engine.protocol import Engine
     from friendli_endpoint.text import Piece, Tokenizer
@@ -111,10 +111,13 @@ class Continuation:
         return [TokenChunk(choice.index, piece.text, piece.token) for piece in pieces]
 
 
-async def chunks(continuations: Sequence[Continuation], engine: Engine) -> AsyncGenerator[list[Chunk]]:
+async def chunks(
+    continuations: Sequence[Continuation], engine: Engine, when_done: Callable[[], None]
+) -> AsyncGenerator[list[Chunk]]:
     """Every chunk of a request's prompts, in batches of what is there, the usage last.
 
-    Closing it frees the request's place in the engine. Raises what the engine raises.
+    `when_done` is called as soon as the engine has nothing left to do, before the last batch. Closing the generator
+    frees the request's place in the engine. Raises what the engine raises.
     """
     sources = [engine.submit(continuation.request) for continuation in continuations]
     async with aclosing(gather(sources)) as batches:
@@ -126,6 +129,7 @@ async def chunks(continuations: Sequence[Continuation], engine: Engine) -> Async
                 yield released
             if all(continuation.ended for continuation in continuations):
                 break
+    when_done()
     yield [_usage(continuations)]
 
 

@@ -18,7 +18,7 @@ from friendli_endpoint.server.stream import send_stream
 from friendli_endpoint.server.validation import Order, read_order
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from starlette.types import Receive, Scope, Send
 
@@ -40,14 +40,16 @@ class Completions:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._gate.check()
         body = await read_json_body(scope, receive, self._settings)
-        with self._admission.place():
+        with self._admission.enter() as place:
             key = scope["request_id"].removeprefix("req-")
             order = await asyncio.to_thread(read_order, body, key, self._deployment, self._settings)
             self._gate.check()
-            await while_connected(receive, self._reply(scope, send, order, f"cmpl-{key}"))
+            # The place is left before the last bytes go out: a client that comes back at once finds it free.
+            await while_connected(receive, self._reply(scope, send, order, self._chunks(order, place.leave)))
 
-    async def _reply(self, scope: Scope, send: Send, order: Order, completion_id: str) -> None:
-        async with aclosing(self._chunks(order)) as batches:
+    async def _reply(self, scope: Scope, send: Send, order: Order, source: AsyncGenerator[list[Chunk]]) -> None:
+        completion_id = scope["request_id"].replace("req-", "cmpl-")
+        async with aclosing(source) as batches:
             if order.stream:
                 shape = self._shape(scope, order, completion_id)
                 await send_stream(send, batches, shape, scope["request_id"], self._settings.heartbeat_seconds)
@@ -55,13 +57,13 @@ class Completions:
                 result = await fold(batches, completion_id, self._deployment.id)
                 await send_json(send, result.model_dump_json().encode())
 
-    def _chunks(self, order: Order) -> AsyncGenerator[list[Chunk]]:
+    def _chunks(self, order: Order, when_done: Callable[[], None]) -> AsyncGenerator[list[Chunk]]:
         n = len(order.requests[0].seeds)
         continuations = [
             Continuation(request, number * n, self._deployment.tokenizer, order.stop)
             for number, request in enumerate(order.requests)
         ]
-        return chunks(continuations, self._deployment.engine)
+        return chunks(continuations, self._deployment.engine, when_done)
 
     def _shape(self, scope: Scope, order: Order, completion_id: str) -> EventShape:
         agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")

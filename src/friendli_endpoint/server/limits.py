@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from friendli_endpoint.errors import EngineFullError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -40,37 +39,50 @@ class HeaderLimit:
 
 
 class Admission:
-    """Counts the requests that wait or run; its owner decides nothing else, so that a refusal costs nothing."""
+    """Counts the requests that wait or run; it decides nothing else, so that a refusal costs nothing."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._live = 0
+        self._places: set[Place] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self.closing = False
         """Set once, when the server is about to stop: nobody new comes in."""
 
-    @property
-    def live(self) -> int:
-        return self._live
-
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold one place. Raises `EngineFullError` when there is none, at once."""
-        if self._live >= self._limit:
+    def enter(self) -> Place:
+        """Take a place. Raises `EngineFullError` when there is none, at once."""
+        if len(self._places) >= self._limit:
             raise EngineFullError(f"All {self._limit} places are taken; try again shortly.")
-        self._live += 1
+        place = Place(self._leave)
+        self._places.add(place)
         self._idle.clear()
-        try:
-            yield
-        finally:
-            self._live -= 1
-            if not self._live:
-                self._idle.set()
+        return place
+
+    def _leave(self, place: Place) -> None:
+        self._places.discard(place)
+        if not self._places:
+            self._idle.set()
 
     async def idle(self) -> None:
         """Return once nobody holds a place."""
         await self._idle.wait()
+
+
+class Place:
+    """One request's place; as a context manager it is left at the latest at the end."""
+
+    def __init__(self, leave: Callable[[Place], None]) -> None:
+        self._leave = leave
+
+    def leave(self) -> None:
+        """Give the place back; again does nothing."""
+        self._leave(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
 
 
 async def read_json_body(scope: Scope, receive: Receive, limits: ServerSettings) -> bytes:

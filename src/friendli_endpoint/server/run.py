@@ -102,7 +102,9 @@ class _Background:
     def __init__(self, deployment: Deployment, settings: ServerSettings, listener: socket.socket) -> None:
         self._begun: Future[tuple[asyncio.AbstractEventLoop, Stop]] = Future()
         self._ready: Future[None] = Future()
-        self._host = lambda stop: host(deployment, settings, listener, stop, lambda: self._ready.set_result(None))
+        self._deployment = deployment
+        self._settings = settings
+        self._listener = listener
         self._thread = threading.Thread(target=self._run, name="friendli-endpoint")
         self._thread.start()
 
@@ -129,7 +131,7 @@ class _Background:
     async def _main(self) -> None:
         stop = Stop()
         self._begun.set_result((asyncio.get_running_loop(), stop))
-        await self._host(stop)
+        await host(self._deployment, self._settings, self._listener, stop, lambda: self._ready.set_result(None))
 
 
 def curl_line(url: str, endpoint_id: str, *, needs_token: bool) -> str:

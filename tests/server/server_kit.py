@@ -1,0 +1,138 @@
+"""What the server's tests share: a tokenizer of bytes, and servers on the fake engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import httpx2
+import msgspec
+from tokenizers import Tokenizer as Backend
+from tokenizers import decoders, models, pre_tokenizers
+
+from friendli_endpoint.config import ServerSettings
+from friendli_endpoint.engine.fake import FakeEngine
+from friendli_endpoint.server.app import COMPLETIONS_PATH, create_app
+from friendli_endpoint.server.deployment import Deployment
+from friendli_endpoint.server.host import Stop, host
+from friendli_endpoint.server.listen import base_url, listen
+from friendli_endpoint.text import Tokenizer
+from friendli_endpoint.text.spelling import BYTE_LEVEL
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from friendli_endpoint.engine.vocabulary import Request
+
+EOS = 256
+
+
+def byte_tokenizer() -> Tokenizer:
+    """A token for each byte, and 256 for the end."""
+    alphabet = {BYTE_LEVEL.spell(char)[0]: char for char in map(chr, range(0x180)) if len(BYTE_LEVEL.spell(char)) == 1}
+    backend = Backend(models.BPE(vocab={char: byte for byte, char in alphabet.items()}, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    backend.decoder = decoders.ByteLevel()
+    return Tokenizer(backend, BYTE_LEVEL, eos_tokens=(EOS,), added={EOS: True})
+
+
+def says(text: str) -> Callable[[Request, int], bytes]:
+    """A script in which every choice says `text` and ends."""
+    return lambda request, choice: text.encode()
+
+
+def body(**fields: object) -> dict[str, object]:
+    """A good body, but for `fields`; None leaves a field out."""
+    good: dict[str, object] = {"model": "demo", "prompt": "Hi", "max_tokens": 8, "seed": 1}
+    return {name: value for name, value in (good | fields).items() if value is not None}
+
+
+def events(stream: str) -> list[dict[str, object]]:
+    """The JSON of a stream's events, which must end with [DONE]."""
+    datas = [line.removeprefix("data: ") for line in stream.splitlines() if line.startswith("data: ")]
+    assert datas[-1] == "[DONE]"
+    return [json.loads(data) for data in datas[:-1]]
+
+
+@dataclass
+class Server:
+    """A server under test: its engine, and a client of it."""
+
+    engine: FakeEngine
+    client: httpx2.AsyncClient
+    url: str = "http://test"
+    stop: Stop = field(default_factory=Stop)
+
+    async def post(self, headers: dict[str, str] | None = None, **fields: object) -> httpx2.Response:
+        return await self.client.post(COMPLETIONS_PATH, json=body(**fields), headers=headers)
+
+    async def post_bytes(self, content: bytes, **headers: str) -> httpx2.Response:
+        return await self.client.post(
+            COMPLETIONS_PATH, content=content, headers={"Content-Type": "application/json"} | headers
+        )
+
+
+def settings(**fields: object) -> ServerSettings:
+    return msgspec.structs.replace(ServerSettings(port=0), **fields)
+
+
+@asynccontextmanager
+async def in_process(engine: FakeEngine | None = None, **limits: object) -> AsyncIterator[Server]:
+    """The application called directly, without sockets."""
+    engine = engine or FakeEngine()
+    await engine.start()
+    app = create_app(Deployment("demo", engine, byte_tokenizer()), settings(**limits))
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield Server(engine, client)
+
+
+@asynccontextmanager
+async def on_socket(engine: FakeEngine | None = None, **limits: object) -> AsyncIterator[Server]:
+    """A real server on a free port."""
+    engine = engine or FakeEngine()
+    chosen = settings(**limits)
+    with listen(chosen.host, chosen.port) as listener:
+        stop, ready = Stop(), asyncio.Event()
+        deployment = Deployment("demo", engine, byte_tokenizer())
+        hosting = asyncio.create_task(host(deployment, chosen, listener, stop, ready.set))
+        url = base_url(listener)
+        await ready.wait()
+        try:
+            async with httpx2.AsyncClient(base_url=url, timeout=30) as client:
+                yield Server(engine, client, url, stop)
+        finally:
+            stop.ask()
+            await hosting
+
+
+def play(scenario: Callable[[Server], Awaitable[None]], engine: FakeEngine | None = None, **limits: object) -> None:
+    """Run `scenario` against the application in process."""
+
+    async def main() -> None:
+        async with in_process(engine, **limits) as server:
+            await scenario(server)
+
+    asyncio.run(main())
+
+
+def play_on_socket(
+    scenario: Callable[[Server], Awaitable[None]], engine: FakeEngine | None = None, **limits: object
+) -> None:
+    """Run `scenario` against a real server."""
+
+    async def main() -> None:
+        async with on_socket(engine, **limits) as server:
+            await scenario(server)
+
+    asyncio.run(main())
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Return once `holds`; a test that waits in vain fails after a while."""
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.001)

@@ -1,0 +1,71 @@
+"""The OpenAPI document says what the server does."""
+
+from __future__ import annotations
+
+from server_kit import Server, play
+
+from friendli.models import CompletionsBody
+from friendli_endpoint.config import ServerSettings
+from friendli_endpoint.engine.fake import FakeEngine
+from friendli_endpoint.server.app import create_app
+from friendli_endpoint.server.deployment import Deployment
+
+
+def _references(node: object) -> set[str]:
+    if isinstance(node, dict):
+        own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+        return own.union(*map(_references, node.values()))
+    return set().union(*map(_references, node)) if isinstance(node, list) else set()
+
+
+def test_the_body_is_the_model_that_validates() -> None:
+    async def scenario(server: Server) -> None:
+        document = (await server.client.get("/openapi.json")).json()
+        schema = document["components"]["schemas"]["CompletionsBody"]
+        assert set(schema["properties"]) == set(CompletionsBody.model_fields)
+        assert schema["additionalProperties"] is False
+        assert schema["required"] == ["model"]
+
+    play(scenario)
+
+
+def test_every_reference_leads_somewhere() -> None:
+    async def scenario(server: Server) -> None:
+        document = (await server.client.get("/openapi.json")).json()
+        for reference in _references(document):
+            node = document
+            for part in reference.removeprefix("#/").split("/"):
+                node = node[part]
+
+    play(scenario)
+
+
+def test_every_path_is_described_with_the_methods_that_it_takes() -> None:
+    async def scenario(server: Server) -> None:
+        paths = (await server.client.get("/openapi.json")).json()["paths"]
+        assert {path: set(operations) for path, operations in paths.items()} == {
+            "/dedicated/v1/completions": {"post"},
+            "/health": {"get"},
+            "/ready": {"get"},
+        }
+        for path, operations in paths.items():
+            for method in operations:
+                assert (await server.client.request(method, path)).status_code not in (404, 405)
+
+    play(scenario)
+
+
+def test_every_status_that_a_completion_can_have_is_described() -> None:
+    from friendli_endpoint.server.openapi import describe
+
+    responses = describe()["paths"]["/dedicated/v1/completions"]["post"]["responses"]
+    assert set(responses) == {"200", "400", "401", "404", "408", "413", "415", "422", "429", "431", "500", "503"}
+
+
+def test_an_application_can_be_made_before_its_engine_has_started() -> None:
+    class Untouchable(FakeEngine):
+        @property
+        def card(self):
+            raise RuntimeError("not started")
+
+    assert create_app(Deployment("demo", Untouchable(), None), ServerSettings())
