@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from friendli.errors import SDKError
 
 _SHORTEST_ATTEMPT = 0.001  # seconds; a sleep may overshoot the deadline, and no timeout may be negative
-_LONGEST_WAIT_HINT = "; it asks to wait {asked:g} s, longer than this call may take"
+_LONGEST_WAIT_HINT = "; it asks to wait {asked:g} s, longer than this call may wait"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Call:
     """One logical call, complete before any IO.
 
     `headers` hold everything but the token, which `authorization` gives anew for each attempt (None: no header).
-    `begun` is the monotonic time at which the call began, in seconds.
+    `begun` is the monotonic time at which the call began; no attempt begins more than `patience` after it, which is
+    less than the total where a stream may run for long. All in seconds.
     """
 
     url: str
@@ -46,6 +47,7 @@ class Call:
     stream: bool
     limits: Limits
     policy: RetryPolicy = field(repr=False)
+    patience: float
     authorization: Callable[[], str | None] = field(repr=False)
     begun: float
 
@@ -132,7 +134,7 @@ def life(call: Call) -> Generator[Effect, Outcome, Reply]:
         setback = _setback(outcome)
         wait = call.policy.wait(setback, attempt, elapsed)
         if wait is None:
-            raise _error(call, outcome, setback, left=call.limits.total - elapsed)
+            raise _error(call, outcome, setback, left=call.patience - elapsed)
         yield Sleep(wait)
         attempt, elapsed = attempt + 1, elapsed + wait
 

@@ -100,13 +100,15 @@ class Settings:
         given = options.get("timeout_ms")
         timeout = self.timeout if given is None else _timeout(given)
         total = (timeout.stream_total_ms if stream else timeout.total_ms) / 1000
+        patience = min(total, timeout.total_ms / 1000)
         return Call(
             url=_server(options.get("server_url") or self.server_url, self.url_params) + PATH,
             headers=self._headers(options, stream=stream),
             content=content,
             stream=stream,
             limits=Limits(timeout.connect_ms / 1000, timeout.between_bytes_ms / 1000, total),
-            policy=self._policy(options, total),
+            policy=self._policy(options, patience),
+            patience=patience,
             authorization=self._authorization,
             begun=time.monotonic(),
         )

@@ -63,7 +63,8 @@ class TimeoutConfig:
     """How long a call may take, in milliseconds.
 
     `connect_ms` bounds opening a connection; `between_bytes_ms` each silence of a stream, the one before its first
-    byte included; `total_ms` a whole `complete`, retries and waits included; `stream_total_ms` a whole stream.
+    byte included; `total_ms` a whole `complete`, retries and waits included, and for a stream the time in which retries
+    may begin; `stream_total_ms` a whole stream.
     """
 
     connect_ms: int = 5_000

@@ -209,6 +209,13 @@ def test_the_retry_config_of_a_call_is_followed(caller):
     assert len(stub.asked) == 4
 
 
+def test_a_stream_may_run_long_but_is_not_waited_for_longer_than_a_call(caller):
+    busy = answer({}, 429, retry_after="1000")
+    with serving(lambda _: [busy]) as stub, pytest.raises(errors.RateLimitError, match="1000 s, longer"):
+        caller(server_url=stub.url).events(**BODY)
+    assert len(stub.asked) == 1
+
+
 def test_silence_is_a_timeout_error(caller):
     release = threading.Event()
     with serving(lambda _: [Wait(release)]) as stub:

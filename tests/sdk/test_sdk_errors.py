@@ -116,7 +116,7 @@ def test_an_error_body_that_is_no_json_stays_out_of_the_message(body):
 def test_no_repr_shows_a_token_or_a_prompt():
     client = Friendli("flp_secret", http_headers={"x-key": "secret"})
     call = Call(
-        "http://x", {"authorization": "secret"}, b"secret", False, Limits(1, 1, 1), NoRetry(), lambda: "secret", 0
+        "http://x", {"authorization": "secret"}, b"secret", False, Limits(1, 1, 1), NoRetry(), 1, lambda: "secret", 0
     )
     shown = [repr(thing) for thing in (client, client._settings, call, call.attempt(0), reply(b"secret"))]
     assert "secret" not in " ".join(shown)

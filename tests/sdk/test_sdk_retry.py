@@ -40,7 +40,7 @@ class World:
         self.slept: list[float] = []
 
     def run(self, policy: RetryPolicy, *, total: float = 600, token: Callable[[], str | None] = lambda: None) -> Reply:
-        call = Call("http://x/y", {"k": "v"}, b"{}", False, Limits(5, 120, total), policy, token, self.now)
+        call = Call("http://x/y", {"k": "v"}, b"{}", False, Limits(5, 120, total), policy, total, token, self.now)
         flow = life(call)
         effect = next(flow)
         while True:
@@ -203,7 +203,7 @@ def test_no_attempt_comes_earlier_than_the_server_asked(headers, asked, configur
 @pytest.mark.parametrize("policy", [default(), ConfiguredRetry(CONFIG, 600)])
 def test_when_the_server_asks_for_longer_than_the_call_may_take_it_gives_up_at_once_and_says_so(policy):
     world = World(reply(429, retry_after="3600"))
-    with pytest.raises(errors.RateLimitError, match="3600 s, longer than this call may take") as caught:
+    with pytest.raises(errors.RateLimitError, match="3600 s, longer than this call may wait") as caught:
         world.run(policy)
     assert (len(world.sent), world.slept, caught.value.retry_after) == (1, [], 3600.0)
 
