@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_tokenizers import byte_fallback, byte_level
 
+from friendli_endpoint.errors import RequestError
 from friendli_endpoint.text import ChoiceText, Piece
 
 if TYPE_CHECKING:
@@ -92,9 +93,11 @@ def test_a_phrase_that_only_the_end_completes_still_stops() -> None:
     assert run([97, 0xE2], ["a\ufffd"]) == ([], True)
 
 
-def test_an_empty_phrase_is_refused() -> None:
-    with pytest.raises(ValueError, match="empty"):
-        ChoiceText(TOKENIZER, [""])
+@pytest.mark.parametrize(("stop", "said"), [(["a", ""], "is empty"), (["ab" * 3000] * 2, "at most 10,000 are allowed")])
+def test_phrases_that_are_empty_or_too_long_are_the_callers_fault(stop: list[str], said: str) -> None:
+    with pytest.raises(RequestError, match=said) as raised:
+        ChoiceText(TOKENIZER, stop)
+    assert raised.value.field == "stop"
 
 
 def test_bytes_of_a_byte_fallback_vocabulary_are_replaced_one_by_one() -> None:

@@ -28,7 +28,8 @@ class ChoiceText:
     A token whose last character is incomplete waits for the rest of it, and so does text that may turn out to begin
     a stop phrase. The first phrase to complete ends the text: the token that straddles its beginning is given with the
     text before it, those wholly inside are dropped. All pieces together are exactly the text and tokens to return.
-    Invalid UTF-8 becomes U+FFFD, just as in `Tokenizer.decode` of all tokens. Raises ValueError for an empty phrase.
+    Invalid UTF-8 becomes U+FFFD, just as in `Tokenizer.decode` of all tokens. Raises RequestError for phrases that are
+    empty, or too long together.
     """
 
     __slots__ = ("_held", "_held_length", "_partial", "_phrases", "_state", "_tokenizer", "stopped")

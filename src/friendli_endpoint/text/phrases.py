@@ -5,10 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from friendli_endpoint.errors import RequestError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _CODE_BITS = 21  # of a Unicode code point
+LONGEST = 10_000  # characters of all phrases together: building an automaton of this size takes some 20 ms
 
 
 class Match(NamedTuple):
@@ -25,7 +28,6 @@ class Automaton:
     """
 
     def __init__(self, phrases: Iterable[str]) -> None:
-        """Raises ValueError for an empty phrase, which every text would contain."""
         self._edges: dict[int, int] = {}
         self._depth = [0]
         self._ends = [0]  # length of the longest phrase that ends in the state
@@ -54,8 +56,6 @@ class Automaton:
         return state, None
 
     def _add(self, phrase: str) -> None:
-        if not phrase:
-            raise ValueError("a stop phrase is empty")
         state = 0
         for char in phrase:
             edge = state << _CODE_BITS | ord(char)
@@ -84,5 +84,12 @@ class Automaton:
 
 @lru_cache(maxsize=16)
 def automaton(phrases: tuple[str, ...]) -> Automaton:
-    """Shared: the choices of a request look for the same phrases."""
+    """Shared, because the choices of a request look for the same phrases.
+
+    Raises RequestError for an empty phrase, which every text contains, and for phrases that are too long.
+    """
+    if not all(phrases):
+        raise RequestError("a stop phrase is empty; it needs at least one character", field="stop")
+    if (length := sum(map(len, phrases))) > LONGEST:
+        raise RequestError(f"stop has {length:,} characters in all; at most {LONGEST:,} are allowed", field="stop")
     return Automaton(phrases)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from friendli_endpoint.text.spelling import Spelling
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Tokenizer:
     """Safe to use from several threads at once.
 
