@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, Field, Strict
 from pydantic_core import PydanticCustomError
@@ -23,6 +23,10 @@ def _encodable(text: str) -> str:
 Flag: TypeAlias = Annotated[bool, Strict()]
 Text: TypeAlias = Annotated[str, Strict(), AfterValidator(_encodable)]
 Phrase: TypeAlias = Annotated[str, Strict(), Field(min_length=1), AfterValidator(_encodable)]
+
+# Only the first wrong item is told; listing a million of them would take seconds.
+_T = TypeVar("_T")
+ListOf: TypeAlias = Annotated[list[_T], Field(fail_fast=True)]
 
 Count: TypeAlias = Annotated[int, Strict(), Field(ge=0, le=_LARGEST_INT)]
 PositiveCount: TypeAlias = Annotated[int, Strict(), Field(ge=1, le=_LARGEST_INT)]

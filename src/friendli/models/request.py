@@ -24,7 +24,7 @@ class _Strict(BaseModel):
 class TokenSequence(_Strict):
     """One phrase as token ids."""
 
-    tokens: Annotated[list[t.TokenId], Field(min_length=1)]
+    tokens: Annotated[t.ListOf[t.TokenId], Field(min_length=1)]
 
 
 class StreamOptions(_Strict):
@@ -81,8 +81,8 @@ class CompletionsBody(_Strict):
     """
 
     model: t.Phrase
-    prompt: t.Text | Annotated[list[t.Text], Field(min_length=1)] | None = Field(default=None, repr=False)
-    tokens: Annotated[list[t.TokenId], Field(min_length=1)] | None = Field(default=None, repr=False)
+    prompt: t.Text | Annotated[t.ListOf[t.Text], Field(min_length=1)] | None = Field(default=None, repr=False)
+    tokens: Annotated[t.ListOf[t.TokenId], Field(min_length=1)] | None = Field(default=None, repr=False)
 
     max_tokens: t.PositiveCount | None = None
     max_total_tokens: t.PositiveCount | None = None
@@ -96,7 +96,7 @@ class CompletionsBody(_Strict):
     min_p: t.Share | None = None
     xtc_threshold: t.Share | None = None
     xtc_probability: t.Share | None = None
-    seed: t.Seed | Annotated[list[t.Seed], Field(min_length=1)] | None = None
+    seed: t.Seed | Annotated[t.ListOf[t.Seed], Field(min_length=1)] | None = None
 
     frequency_penalty: t.Penalty | None = None
     presence_penalty: t.Penalty | None = None
@@ -104,17 +104,17 @@ class CompletionsBody(_Strict):
     encoder_repetition_penalty: t.Positive | None = None
     no_repeat_ngram: t.PositiveCount | None = None
     encoder_no_repeat_ngram: t.PositiveCount | None = None
-    bad_words: list[t.Phrase] | None = None
-    bad_word_tokens: list[TokenSequence] | None = None
+    bad_words: t.ListOf[t.Phrase] | None = None
+    bad_word_tokens: t.ListOf[TokenSequence] | None = None
 
-    stop: list[t.Phrase] | None = None
-    stop_tokens: list[TokenSequence] | None = None
-    eos_token: list[t.TokenId] | None = None
+    stop: t.ListOf[t.Phrase] | None = None
+    stop_tokens: t.ListOf[TokenSequence] | None = None
+    eos_token: t.ListOf[t.TokenId] | None = None
     response_format: ResponseFormat | None = None
-    forced_output_tokens: list[t.TokenId] | None = Field(default=None, repr=False)
+    forced_output_tokens: t.ListOf[t.TokenId] | None = Field(default=None, repr=False)
 
-    token_index_to_replace: list[t.Count] | None = None
-    embedding_to_replace: list[t.Number] | None = Field(default=None, repr=False)
+    token_index_to_replace: t.ListOf[t.Count] | None = None
+    embedding_to_replace: t.ListOf[t.Number] | None = Field(default=None, repr=False)
 
     stream: t.Flag | None = None
     stream_options: StreamOptions | None = None
