@@ -105,6 +105,8 @@ NOT_OBJECTS = {
     "depth of lists": (b"[" * 60_000, 422),
     "depth of objects": (b'{"a":' * 60_000 + b"1" + b"}" * 60_000, 422),
     "depth 33": (b'{"model":' + b"[" * 32 + b"]" * 32 + b"}", 422),
+    "many lists": (b'{"model":' + b"[" + b"[]," * 10_000 + b"[]]}", 422),
+    "many keys": (b"{" + b",".join(b'"k%d":1' % n for n in range(1001)) + b"}", 422),
     "unknown field": (b'{"model":"demo","prompt":"x","max_token":1}', 422),
     "no model": (b'{"prompt":"x"}', 422),
     "no prompt": (b'{"model":"demo"}', 422),
@@ -133,6 +135,15 @@ def test_every_wrong_value_is_a_422_that_names_its_field() -> None:
             assert error["field"].split(".")[0] == field, (name, error)
             assert error["field"].split(".")[0] in error["message"], (name, error)
         assert not server.engine.submitted
+
+    play(scenario)
+
+
+def test_a_text_that_cannot_fit_is_refused_without_being_tokenized() -> None:
+    async def scenario(server: Server) -> None:
+        error = (await server.post(prompt="é" * 1_000_000)).json()["error"]
+        assert error["field"] == "prompt"
+        assert error["message"] == "The prompt has 2000000 bytes, more than 512 tokens can hold."
 
     play(scenario)
 

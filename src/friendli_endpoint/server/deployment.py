@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from friendli_endpoint.errors import RequestError
@@ -12,13 +13,18 @@ if TYPE_CHECKING:
     from friendli_endpoint.text import Tokenizer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Deployment:
     """One endpoint: its id, the engine that continues its prompts, and the tokenizer that goes with the model."""
 
     id: str
     engine: Engine
     tokenizer: Tokenizer
+
+    @cached_property
+    def longest_token(self) -> int:
+        """The most bytes that one token stands for. Looks at the whole vocabulary when first asked."""
+        return max(len(self.tokenizer.token_bytes(token)) for token in range(self.tokenizer.vocab_size))
 
     def route(self, model: str) -> str | None:
         """The adapter that `model` (`<endpoint-id>` or `<endpoint-id>:<route>`) asks for, None for the base model.

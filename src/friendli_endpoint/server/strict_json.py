@@ -8,6 +8,10 @@ from typing import NoReturn
 
 from friendli_endpoint.errors import RequestError
 
+# No reasonable body comes near these; without them, one of 4 MiB keeps the interpreter busy for seconds.
+_MOST_CONTAINERS = 10_000
+_MOST_MEMBERS = 1_000
+
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _INNERMOST = re.compile(rb"\[\]|\{\}")
@@ -17,9 +21,9 @@ def parse_object(body: bytes, *, max_depth: int) -> dict[str, object]:
     """The top-level object in `body`.
 
     Raises `RequestError`: 400 when it is not JSON, 422 when it is JSON with a duplicate key, a number that no field
-    can hold, nesting deeper than `max_depth`, or no object.
+    can hold, nesting deeper than `max_depth`, too many lists, objects or keys, or when it is no object.
     """
-    _check_depth(body, max_depth)
+    _check_nesting(body, max_depth)
     try:
         value = json.loads(
             body.decode(),
@@ -36,11 +40,13 @@ def parse_object(body: bytes, *, max_depth: int) -> dict[str, object]:
     return value
 
 
-def _check_depth(body: bytes, limit: int) -> None:
+def _check_nesting(body: bytes, limit: int) -> None:
     """Peel off the innermost pairs `limit` times; what is left is nested deeper, or is not JSON at all."""
     if body.count(b"[") + body.count(b"{") <= limit:
         return
     brackets = _STRING.sub(b"", body).translate(None, _NOT_BRACKETS)
+    if len(brackets) > 2 * _MOST_CONTAINERS:
+        raise RequestError(f"The body has more than {_MOST_CONTAINERS} lists and objects.")
     for _ in range(limit):
         brackets = _INNERMOST.sub(b"", brackets)
     if brackets:
@@ -48,6 +54,8 @@ def _check_depth(body: bytes, limit: int) -> None:
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len(pairs) > _MOST_MEMBERS:
+        raise RequestError(f"The body has an object with more than {_MOST_MEMBERS} keys.")
     members = dict(pairs)
     if len(members) < len(pairs):
         seen: set[str] = set()

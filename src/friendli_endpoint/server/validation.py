@@ -15,7 +15,7 @@ from friendli_endpoint.errors import RequestError
 from friendli_endpoint.server.strict_json import parse_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from friendli_endpoint.config import ServerSettings
     from friendli_endpoint.server.deployment import Deployment
@@ -159,14 +159,27 @@ def _controls(asked: CompletionsBody) -> Controls:
     )
 
 
-def _prompts(asked: CompletionsBody, deployment: Deployment) -> list[tuple[int, ...]]:
+def _prompts(asked: CompletionsBody, deployment: Deployment) -> Iterator[tuple[int, ...]]:
+    """One at a time, so that what is wrong with the first saves the work for the others."""
     if asked.tokens is not None:
-        return [tuple(asked.tokens)]
-    texts = asked.prompt if isinstance(asked.prompt, list) else [asked.prompt or ""]
-    prompts = [tuple(deployment.tokenizer.encode(text)) for text in texts]
-    if not all(prompts):
-        raise RequestError("prompt should not be empty: this model needs at least one token to begin.", field="prompt")
-    return prompts
+        yield tuple(asked.tokens)
+        return
+    for text in asked.prompt if isinstance(asked.prompt, list) else [asked.prompt or ""]:
+        _check_length(text, deployment)
+        prompt = tuple(deployment.tokenizer.encode(text))
+        if not prompt:
+            raise RequestError("prompt should not be empty: this model needs a token to begin with.", field="prompt")
+        yield prompt
+
+
+def _check_length(text: str, deployment: Deployment) -> None:
+    """Refuse a text that cannot fit, however it is tokenized: that takes seconds for megabytes."""
+    longest = deployment.engine.card.longest_sequence
+    if len(text) <= longest:
+        return
+    size = len(text.encode())
+    if size > longest * deployment.longest_token:
+        raise RequestError(f"The prompt has {size} bytes, more than {longest} tokens can hold.", field="prompt")
 
 
 def _most_tokens(asked: CompletionsBody, prompt_tokens: int, longest: int) -> int:
