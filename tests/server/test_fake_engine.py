@@ -1,0 +1,108 @@
+"""The fake engine keeps the protocol that the server relies on."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+from server_kit import until
+
+from friendli_endpoint.engine.fake import FakeEngine
+from friendli_endpoint.engine.vocabulary import Finished, Prefilled, Request, Sampled, TokenEvent
+from friendli_endpoint.errors import EngineError
+
+
+def _request(name: str = "a", **fields: object) -> Request:
+    return Request(**({"id": name, "prompt": (1, 2), "seeds": (5,), "max_tokens": 6} | fields))
+
+
+async def _events(engine: FakeEngine, request: Request) -> list[TokenEvent]:
+    return [event async for event in engine.submit(request)]
+
+
+def test_tokens_depend_on_prompt_and_seed_alone() -> None:
+    async def main() -> None:
+        engine = FakeEngine()
+        first, again, both = await asyncio.gather(
+            _events(engine, _request("a")),
+            _events(engine, _request("b")),
+            _events(engine, _request("c", seeds=(9, 5))),
+        )
+        assert first[0] == Prefilled("a", 0)
+        assert first[-1] == Finished("a", 0, "length")
+        tokens = [event.token for event in first if isinstance(event, Sampled)]
+        assert tokens == [event.token for event in again if isinstance(event, Sampled)]
+        assert tokens == [event.token for event in both if isinstance(event, Sampled) and event.choice == 1]
+        assert tokens != [event.token for event in both if isinstance(event, Sampled) and event.choice == 0]
+
+    asyncio.run(main())
+
+
+def test_the_end_token_is_not_reported() -> None:
+    async def main() -> None:
+        engine = FakeEngine(script=lambda request, choice: [7, 8, 9])
+        events = await _events(engine, _request(eos_tokens=(8,)))
+        assert events[1:] == [Sampled("a", 0, 7), Finished("a", 0, "stop")]
+
+    asyncio.run(main())
+
+
+def test_an_aborted_choice_says_nothing_more_and_the_others_go_on() -> None:
+    async def main() -> None:
+        engine = FakeEngine()
+        events = []
+        async with aclosing(engine.submit(_request(seeds=(1, 2)))) as stream:
+            async for event in stream:
+                events.append(event)
+                if isinstance(event, Sampled) and event.choice == 0:
+                    engine.abort("a", 0)
+        assert [event.choice for event in events if isinstance(event, Sampled)] == [0, 1, 1, 1, 1, 1, 1]
+        assert [event for event in events if isinstance(event, Finished)] == [Finished("a", 1, "length")]
+
+    asyncio.run(main())
+
+
+def test_an_aborted_request_ends_and_unknown_ids_are_ignored() -> None:
+    async def main() -> None:
+        engine = FakeEngine()
+        engine.stall()
+        waiting = asyncio.create_task(_events(engine, _request()))
+        await until(lambda: "a" in engine.live)
+        engine.abort("a")
+        engine.abort("nobody")
+        engine.resume()
+        assert await waiting == [Prefilled("a", 0)]
+
+    asyncio.run(main())
+
+
+def test_no_more_requests_run_at_once_than_there_are_rows() -> None:
+    async def main() -> None:
+        engine = FakeEngine(rows=1)
+        order: list[str] = []
+
+        async def follow(name: str) -> None:
+            async for event in engine.submit(_request(name)):
+                order.append(event.request_id)  # noqa: PERF401 - in the order of arrival, across both
+
+        await asyncio.gather(follow("a"), follow("b"))
+        assert order == sorted(order)
+
+    asyncio.run(main())
+
+
+def test_a_closed_engine_fails_what_runs() -> None:
+    async def main() -> None:
+        engine = FakeEngine()
+        await engine.start()
+        engine.stall()
+        waiting = asyncio.create_task(_events(engine, _request()))
+        await until(lambda: "a" in engine.live)
+        await engine.close()
+        await engine.close()
+        with pytest.raises(EngineError):
+            await waiting
+        assert not engine.ready
+
+    asyncio.run(main())
