@@ -14,7 +14,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 demo: $(VENV)/.installed ## real text from a real model, through the whole way
-	$(BIN)/friendli complete "Say this is a test!"
+	env -u FRIENDLI_TOKEN -u FRIENDLI_SERVER_URL $(BIN)/friendli complete "Say this is a test!" --max-tokens 64
 
 test: $(VENV)/.installed ## every test, the reference comparisons too
 	$(BIN)/python -m pytest

@@ -95,7 +95,7 @@ def _post(connection: socket.socket, message: FromEngine) -> None:
 
 
 def main() -> None:
-    # A terminal's Ctrl-C and a service manager's TERM reach the whole group; when to end is the server's decision.
+    # A service manager's signals reach every process of a service; when to end is the server's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with socket.socket(fileno=int(sys.argv[1])) as connection:
