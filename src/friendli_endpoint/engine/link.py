@@ -40,7 +40,7 @@ class Link:
         with theirs:
             # Not asyncio's subprocesses: those need a child watcher, which an embedded loop's thread may not have.
             command = [sys.executable, "-m", "friendli_endpoint.engine.worker", str(theirs.fileno())]
-            # A process group of its own, so that a terminal's Ctrl-C reaches the server alone, which decides when to end.
+            # A process group of its own: Ctrl-C in a terminal reaches the server alone, which decides when to end.
             process = subprocess.Popen(  # noqa: ASYNC220 - returns as soon as the program is executed
                 command, pass_fds=[theirs.fileno()], process_group=0, stdin=subprocess.DEVNULL, stdout=sys.__stderr__
             )
