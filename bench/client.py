@@ -38,7 +38,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class ClientFigures:
-    """CPU of one client, medians: microseconds per stream event (sync, async) and per call; milliseconds to start."""
+    """CPU of one client, medians.
+
+    Microseconds per stream event (sync, async) and per call; milliseconds for the import, the first instance, and
+    its first call.
+    """
 
     name: str
     version: str
@@ -46,20 +50,23 @@ class ClientFigures:
     async_event_us: float
     call_us: float
     import_ms: float
-    first_client_ms: float
+    instance_ms: float
+    first_call_ms: float
 
 
 def measure(plan: Plan) -> list[ClientFigures]:
     """Every client in turn, `plan.repeats` times, each in its own process and environment."""
-    warm = _warm(plan)
-    cold = _cold(plan)
+    with flood() as url:
+        warm = _warm(plan, url)
+        cold = _cold(plan, url)
     return [
         ClientFigures(
             NAMES[key],
             warm[key].version,
             *(median(warm[key].cpu_us[operation]) for operation in OPERATIONS),
             median(cold[key]["import_ms"]),
-            median(cold[key]["client_ms"]),
+            median(cold[key]["instance_ms"]),
+            median(cold[key]["first_call_ms"]),
         )
         for key in ENVIRONMENTS
     ]
@@ -71,8 +78,8 @@ class _Warm:
     cpu_us: dict[str, list[float]]
 
 
-def _warm(plan: Plan) -> dict[str, _Warm]:
-    with flood() as url, ExitStack() as stack:
+def _warm(plan: Plan, url: str) -> dict[str, _Warm]:
+    with ExitStack() as stack:
         children = {key: stack.enter_context(_client(key, url)) for key in ENVIRONMENTS}
         figures = {key: _Warm(child.ask("version"), defaultdict(list)) for key, child in children.items()}
         for operation in OPERATIONS:
@@ -86,11 +93,11 @@ def _warm(plan: Plan) -> dict[str, _Warm]:
         return figures
 
 
-def _cold(plan: Plan) -> dict[str, dict[str, list[float]]]:
+def _cold(plan: Plan, url: str) -> dict[str, dict[str, list[float]]]:
     figures: dict[str, dict[str, list[float]]] = {key: defaultdict(list) for key in ENVIRONMENTS}
     for number in range(plan.repeats + 1):
         for key, environment in ENVIRONMENTS.items():
-            command = [str(peer_python(environment)), "-P", str(COLD), key]
+            command = [str(peer_python(environment)), "-P", str(COLD), key, url]
             printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             for name, value in json.loads(printed).items():
                 if number > 0:  # the first round compiles and fills the page cache

@@ -187,8 +187,8 @@ def our_engine(plan: Plan, rows: int) -> Child:
     return Child("ours", [sys.executable, "-m", "bench.drivers.ours", json.dumps(options)])
 
 
-def peer_engine(plan: Plan, settings: PeerSettings, rows: int) -> Child:
-    options = {"model": str(plan.model), "threads": plan.threads, "slots": rows, "slot_tokens": SLOT_TOKENS}
+def peer_engine(plan: Plan, settings: PeerSettings, rows: int, slot_tokens: int = SLOT_TOKENS) -> Child:
+    options = {"model": str(plan.model), "threads": plan.threads, "slots": rows, "slot_tokens": slot_tokens}
     command = [peer_python("xllamacpp"), "-m", "bench.drivers.llama", json.dumps(options | asdict(settings))]
     return Child("llama.cpp", command)
 

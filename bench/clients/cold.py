@@ -1,4 +1,6 @@
-"""CPU of a client's import and of its first instance, in a fresh process: `python -P cold.py NAME`; prints JSON.
+"""CPU of a client's import, of its first instance, and of its first call, in a fresh process; prints JSON.
+
+    python -P cold.py NAME URL
 
 Not a module of the package when it runs, and nothing but the interpreter's own is imported before: what the client
 needs counts as its own.
@@ -8,7 +10,9 @@ from __future__ import annotations
 
 import resource
 import sys
+from types import FunctionType  # noqa: TC003  already loaded, as typing is not
 
+BODY = {"model": "demo", "prompt": "hello", "max_tokens": 32}
 ANYONE = "none"
 
 
@@ -17,27 +21,37 @@ def cpu_ms() -> float:
     return (used.ru_utime + used.ru_stime) * 1000
 
 
-def import_client(name: str) -> object:
-    """Import a client the way its README does, and return what makes an instance."""
+def import_client(name: str, url: str) -> tuple[FunctionType, FunctionType]:
+    """Import a client the way its README does: what makes an instance, and what makes one call of it."""
     if name == "openai":
         from openai import OpenAI
 
-        return lambda: OpenAI(api_key=ANYONE, base_url="http://127.0.0.1:9/dedicated/v1")
+        return lambda: OpenAI(api_key=ANYONE, base_url=f"{url}/dedicated/v1"), (
+            lambda made: made.completions.create(**BODY)
+        )
     if name == "official":
         from friendli import SyncFriendli
 
-        return lambda: SyncFriendli(token=ANYONE, server_url="http://127.0.0.1:9", x_friendli_team="none")
+        return lambda: SyncFriendli(token=ANYONE, server_url=url, x_friendli_team="none"), (
+            lambda made: made.dedicated.completions.complete(dedicated_completions_body=BODY)
+        )
     if name == "ours":
         from friendli import SyncFriendli
 
-        return lambda: SyncFriendli(token=ANYONE, server_url="http://127.0.0.1:9")
+        return lambda: SyncFriendli(token=ANYONE, server_url=url), (
+            lambda made: made.dedicated.completions.complete(**BODY)
+        )
     import httpx2
 
-    return httpx2.Client
+    return httpx2.Client, lambda made: made.post(f"{url}/dedicated/v1/completions", json=BODY).json()
 
 
 begin = cpu_ms()
-make = import_client(sys.argv[1])
+instance, call = import_client(sys.argv[1], sys.argv[2])
 imported = cpu_ms()
-client = make()
-print(f'{{"import_ms": {imported - begin:.2f}, "client_ms": {cpu_ms() - imported:.2f}}}')
+client = instance()
+made = cpu_ms()
+call(client)
+called = cpu_ms()
+spent = (imported - begin, made - imported, called - made)
+print('{{"import_ms": {:.2f}, "instance_ms": {:.2f}, "first_call_ms": {:.2f}}}'.format(*spent))
