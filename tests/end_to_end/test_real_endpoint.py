@@ -1,0 +1,145 @@
+"""The whole way on the real model: SDK, HTTP, scheduler, paged graph, tokens, stream, SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import select
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from friendli import AsyncFriendli, Friendli
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Served
+
+pytestmark = pytest.mark.real
+
+SENTENCE = "the sea at night holds more light than any lamp that people carried down to watch it"
+WORDS = SENTENCE.split()
+PROMPTS = [" ".join(WORDS[i % 7 :] + WORDS[: i % 5]) + "," * (i % 3) for i in range(24)]
+
+
+def body(i: int) -> dict[str, object]:
+    """Request i of a mixed load: greedy and seeded ones, short and long, with and without choices."""
+    controls = [{"temperature": 0}, {"temperature": 0.9, "top_p": 0.9}, {"temperature": 1.2, "top_k": 40}][i % 3]
+    return {"model": "demo", "prompt": PROMPTS[i], "max_tokens": 16 + i, "seed": i, "n": 1 + (i % 8 == 0), **controls}
+
+
+async def completed(client: AsyncFriendli, i: int) -> list[list[int]]:
+    result = await client.dedicated.completions.complete(**body(i))
+    return [choice.tokens for choice in result.choices]
+
+
+def test_the_documented_examples_run_as_they_are_written(served: Served, monkeypatch, capsys):
+    """Only token, address and the ids differ, and the first two come from the environment."""
+    monkeypatch.setenv("FRIENDLI_SERVER_URL", served.url)
+    complete = """
+from friendli import Friendli
+import os
+
+s = Friendli(
+    token=os.getenv("FRIENDLI_TOKEN", ""),
+)
+
+res = s.dedicated.completions.complete(dedicated_completions_complete_body={
+    "prompt": "Say this is a test!",
+    "model": "demo",
+    "max_tokens": 200,
+    "top_k": 1,
+})
+
+if res is not None:
+    # handle response
+    pass
+"""
+    stream = """
+res = s.dedicated.completions.stream(dedicated_completions_stream_body={
+    "prompt": "Say this is a test!",
+    "model": "demo",
+    "max_tokens": 200,
+    "top_k": 1,
+})
+
+if res is not None:
+    for event in res:
+        # handle event
+        print(event, flush=True)
+"""
+    names: dict[str, object] = {}
+    exec(compile(complete + stream, "page", "exec"), names)  # noqa: S102 - the page's own text
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) > 1
+    assert names["event"].data.event == "complete"
+
+
+def test_the_line_of_curl_works_when_pasted(served: Served):
+    reply = subprocess.run(served.curl, shell=True, capture_output=True, text=True, check=True)  # noqa: S602
+    events = [line.removeprefix("data: ") for line in reply.stdout.splitlines() if line.startswith("data: ")]
+    assert events[-1] == "[DONE]"
+    assert "".join(choice["text"] for event in events[:-1] for choice in json.loads(event)["choices"]).strip()
+
+
+def test_every_request_has_the_same_tokens_alone_and_under_load(served: Served):
+    async def main() -> None:
+        async with AsyncFriendli(server_url=served.url) as client:
+            together = await asyncio.gather(*(completed(client, i) for i in range(len(PROMPTS))))
+            alone = [await completed(client, i) for i in range(len(PROMPTS))]
+            assert together == alone
+
+    asyncio.run(main())
+
+
+def test_killing_the_engine_under_load_changes_no_token(served: Served):
+    async def main() -> None:
+        async with AsyncFriendli(server_url=served.url) as client:
+            before = [await completed(client, i) for i in range(6)]
+            stream = await client.dedicated.completions.stream(**body(5))
+            others = [asyncio.create_task(completed(client, i)) for i in range(5)]
+            streamed = []
+            async for event in stream:
+                if event.data.event == "token_sampled":
+                    streamed.append(event.data.token)
+                if len(streamed) == 8 and event.data.event == "token_sampled":
+                    os.kill(served.engine_pid, signal.SIGKILL)
+            assert streamed == before[5][0]
+            assert await asyncio.gather(*others) == before[:5]
+
+    asyncio.run(main())
+
+
+def test_a_prompt_that_comes_again_is_read_from_the_cache_and_gives_the_same_text(served: Served):
+    with Friendli(server_url=served.url) as client:
+        asked = {"model": "demo", "prompt": " ".join([SENTENCE] * 20), "max_tokens": 12, "temperature": 0, "seed": 1}
+        first, second = (client.dedicated.completions.complete(**asked) for _ in range(2))
+    assert first.usage.prompt_tokens_details.cached_tokens == 0
+    assert second.usage.prompt_tokens_details.cached_tokens >= second.usage.prompt_tokens - 34
+    assert first.choices == second.choices
+
+
+def test_a_stop_phrase_ends_the_text_where_the_unstopped_one_has_it(served: Served):
+    with Friendli(server_url=served.url) as client:
+        asked = {"model": "demo", "prompt": "One, two, three,", "max_tokens": 40, "temperature": 0}
+        whole = client.dedicated.completions.complete(**asked).choices[0].text
+        phrase = whole[11:15]
+        stopped = client.dedicated.completions.complete(**asked, stop=[phrase, "not in there"])
+    assert stopped.choices[0].text == whole[: whole.index(phrase)]
+    assert stopped.choices[0].finish_reason == "stop"
+
+
+def test_the_engine_ends_with_its_server_even_when_that_is_killed(default_model: Path):
+    from conftest import serve
+
+    each = serve(default_model)
+    engine = os.pidfd_open(each.engine_pid)
+    each.process.kill()
+    each.process.communicate()
+    ended, _, _ = select.select([engine], [], [], 30)
+    os.close(engine)
+    assert ended
