@@ -14,7 +14,7 @@ from step_driver import Driver, Row
 from friendli_endpoint.errors import ModelError
 from friendli_endpoint.model import ModelOptions, load
 from friendli_endpoint.model.gguf_file import read_file
-from friendli_endpoint.model.quantise import GROUP, Half, Packed, pack
+from friendli_endpoint.model.quantise import GROUP, Half, Nibbles, Packed, Weight, pack
 from friendli_endpoint.model.stored import KINDS, Kind, StoredTensor, stored_bytes
 
 if TYPE_CHECKING:
@@ -58,9 +58,16 @@ def stored(kind: Kind) -> StoredTensor:
     return StoredTensor("w", kind, (ROWS, COLUMNS), random_bytes(kind).reshape(-1))
 
 
-def values(weight: Packed | Half) -> NDArray[np.float64]:
+def values(weight: Weight) -> NDArray[np.float64]:
     if isinstance(weight, Half):
         return weight.values.astype(np.float64)
+    if isinstance(weight, Nibbles):
+        nibbles = (
+            np.stack([weight.values & 15, weight.values >> 4], axis=-1)
+            .astype(np.int8)
+            .reshape(*weight.scales.shape[:2], -1)
+        )
+        weight = Packed(np.where(nibbles > 7, nibbles - 16, nibbles).astype(np.int8), weight.scales)
     return (weight.values.astype(np.float64) * weight.scales.astype(np.float64)).reshape(len(weight.values), -1)
 
 
@@ -71,7 +78,7 @@ def test_values_are_those_of_the_gguf_package(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", [Kind.Q8_0, Kind.Q4_0], ids=lambda kind: kind.name)
-def test_types_with_one_scale_per_32_inputs_become_8_bits_exactly(kind: Kind) -> None:
+def test_types_with_one_scale_per_32_inputs_are_held_exactly(kind: Kind) -> None:
     assert np.array_equal(values(pack([stored(kind)], "i8")), stored(kind).float32().astype(np.float64))
 
 
@@ -88,8 +95,9 @@ def test_16_bits_are_the_nearest_there_are(kind: Kind) -> None:
     assert np.array_equal(values(pack([stored(kind)], "f16")), stored(kind).float32().astype(np.float16))
 
 
-def test_stacked_tensors_follow_each_other() -> None:
-    parts = [stored(Kind.Q8_0), stored(Kind.Q4_1), stored(Kind.F32)]
+@pytest.mark.parametrize("kinds", [[Kind.Q8_0, Kind.Q4_1, Kind.F32], [Kind.Q4_0, Kind.Q8_0], [Kind.Q4_0, Kind.Q4_0]])
+def test_stacked_tensors_follow_each_other(kinds: list[Kind]) -> None:
+    parts = [stored(kind) for kind in kinds]
     whole = values(pack(parts, "i8"))
     assert np.array_equal(whole, np.concatenate([values(pack([part], "i8")) for part in parts]))
 
@@ -131,6 +139,21 @@ def test_a_file_of_a_type_gives_the_logits_of_its_dequantised_twin(kind: Kind, t
     assert {tensor.kind for tensor in read_file(quantised).tensors.values()} == {kind, Kind.F32}
     options = ModelOptions(weights="f16", kv_tokens=64)
     both = [Driver(load(path, options)).step([Row()], [[1, 2, 3, 4]]) for path in (quantised, twin)]
+    assert np.array_equal(*both)
+
+
+def test_4_bit_weights_compute_what_the_same_weights_do_in_8_bits(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "folder")
+
+    def widened(matrix: NDArray[np.float32]) -> NDArray[np.uint8]:
+        blocks = gguf.quantize(matrix, Kind.Q4_0).reshape(-1, 18)
+        values = np.concatenate([blocks[:, 2:] & 15, blocks[:, 2:] >> 4], axis=1).view(np.int8) - np.int8(8)
+        return np.concatenate([blocks[:, :2], values.view(np.uint8)], axis=1).reshape(len(matrix), -1)
+
+    write_gguf(folder, tmp_path / "4.gguf", Kind.Q4_0)
+    write_gguf(folder, tmp_path / "8.gguf", Kind.Q8_0, encode=widened)
+    options = ModelOptions(weights="i8", kv_tokens=64)
+    both = [Driver(load(tmp_path / name, options)).step([Row()], [[1, 2, 3]]) for name in ("4.gguf", "8.gguf")]
     assert np.array_equal(*both)
 
 

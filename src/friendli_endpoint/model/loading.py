@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import openvino as ov
 
-from friendli_endpoint.errors import ModelError
+from friendli_endpoint.errors import EngineError, ModelError
 from friendli_endpoint.model.config import ModelFacts, ModelOptions
 from friendli_endpoint.model.decoder import build
 from friendli_endpoint.model.from_folder import read_folder
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from friendli_endpoint.engine.step_model import StepModel
+    from friendli_endpoint.model.config import ModelConfig
     from friendli_endpoint.model.stored import Checkpoint
 
-# Activations stay in float32 and KV in 16 bits: with the plugin's 8-bit default, tokens depend on how a prompt is cut.
-PRECISION = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f16"}
+# KV in 16 bits: with the plugin's own 8, tokens would depend on how a prompt is cut. Not every processor has 16-bit KV.
+KV_PRECISIONS = ("f16", "f32")
 
 
 def inspect(path: Path) -> ModelFacts:
@@ -31,15 +32,30 @@ def inspect(path: Path) -> ModelFacts:
 
 
 def load(path: Path, options: ModelOptions | None = None) -> StepModel:
-    """A model ready for its first forward; ModelError when it cannot be served."""
+    """A model ready for its first forward; ModelError when it cannot be served, EngineError when not here."""
     options = options or ModelOptions()
     checkpoint = _open(path)
     for tensor in checkpoint.tensors.values():
         check_groups(tensor, options.weights)
     threads = options.threads or len(os.sched_getaffinity(0))
     graph = build(checkpoint, options.weights, threads)
-    settings = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": threads, **PRECISION}
-    return PagedModel(ov.Core().compile_model(graph, "CPU", settings), checkpoint.config, options)
+    return _first_that_runs(graph, checkpoint.config, options, threads)
+
+
+def _first_that_runs(graph: ov.Model, config: ModelConfig, options: ModelOptions, threads: int) -> StepModel:
+    settings = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+    failures = []
+    for precision in KV_PRECISIONS:
+        try:
+            compiled = ov.Core().compile_model(graph, "CPU", settings | {"KV_CACHE_PRECISION": precision})
+            model = PagedModel(compiled, config, options)
+            model.warm_up()
+        except RuntimeError as error:
+            failures.append(error)
+        else:
+            return model
+    reason = next((line for line in reversed(str(failures[-1]).splitlines()) if line.strip()), "no reason given")
+    raise EngineError(f"OpenVINO cannot run {config.name} on this processor: {reason}") from failures[-1]
 
 
 def _open(path: Path) -> Checkpoint:

@@ -8,7 +8,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset16 as op
 
-from friendli_endpoint.model.quantise import Half, Weight
+from friendli_endpoint.model.quantise import GROUP, Half, Nibbles, Packed, Weight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,10 +24,19 @@ def weight(values: Weight) -> ov.Node:
     """A matrix [outputs, inputs] that stays compressed in memory until a product reads it."""
     if isinstance(values, Half):
         return op.convert(op.constant(values.values, shared_memory=True), "f32")
-    rows, groups, group = values.values.shape
+    rows, groups, _ = values.scales.shape
     scales = op.constant(values.scales, shared_memory=True)
-    scaled = op.multiply(op.convert(op.constant(values.values, shared_memory=True), "f16"), scales)
-    return op.convert(op.reshape(scaled, _integers(rows, groups * group), special_zero=False), "f32")
+    scaled = op.multiply(op.convert(_integer_constant(values), "f16"), scales)
+    return op.convert(op.reshape(scaled, _integers(rows, groups * GROUP), special_zero=False), "f32")
+
+
+def _integer_constant(values: Packed | Nibbles) -> ov.Node:
+    if isinstance(values, Packed):
+        return op.constant(values.values, shared_memory=True)
+    rows, groups, _ = values.scales.shape
+    # A tensor of a type that numpy lacks does not keep its bytes alive, so this constant takes a copy.
+    packed = ov.Tensor(values.values.reshape(-1), ov.Shape([rows, groups, GROUP]), ov.Type.i4)
+    return op.constant(packed, shared_memory=False)
 
 
 def linear(x: Value, matrix: Value, bias: NDArray[np.float32] | None) -> ov.Node:

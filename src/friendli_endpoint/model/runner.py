@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import openvino as ov
 
+from friendli_endpoint.engine.step_model import Batch
 from friendli_endpoint.engine.vocabulary import ModelCard
 from friendli_endpoint.model.memory import default_kv_tokens
 from friendli_endpoint.model.paged_attention import BLOCK_SIZE, KEY_CACHE, VALUE_CACHE
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from friendli_endpoint.engine.step_model import Batch, Logits
+    from friendli_endpoint.engine.step_model import Logits
     from friendli_endpoint.model.config import ModelConfig, ModelOptions
 
 Integer = TypeVar("Integer", np.int32, np.int64)
@@ -46,7 +47,7 @@ class PagedModel:
             context_length=config.context_length,
             block_size=BLOCK_SIZE,
             kv_blocks=blocks,
-            weights=options.weights,
+            weights="f16" if options.weights == "f16" else "i8",
         )
 
     @property
@@ -59,6 +60,12 @@ class PagedModel:
         self._request.infer()
         logits: Logits = self._request.get_output_tensor(0).data
         return logits[: len(batch.sampled)]
+
+    def warm_up(self) -> None:
+        """One forward over the dummy block, so that a first request finds its kernels made; may raise RuntimeError."""
+        row, begins = np.zeros(1, np.int32), np.array([0, 1], np.int32)
+        token = np.zeros(1, np.int64)
+        self.forward(Batch(token, row, begins, row + self._dummy_block, begins, token))
 
     def copy_blocks(self, pairs: Sequence[tuple[int, int]]) -> None:
         for cache in self._caches:
