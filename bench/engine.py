@@ -141,10 +141,15 @@ def decode_rates(plan: Plan, ours: Child, peer: Child, rows: int) -> Pairs:
         side.run(jobs(plan.encode, rows, prompt_tokens=16, max_tokens=4, seed=80), rows)
 
     def rate(side: Child, number: int) -> float:
-        todo = jobs(plan.encode, rows, prompt_tokens=16, max_tokens=plan.new_tokens, seed=number)
+        todo = jobs(plan.encode, rows, prompt_tokens=16, max_tokens=new_tokens(plan, rows), seed=number)
         return side.run(todo, rows).tokens_per_s
 
     return alternate(plan.repeats, lambda n: rate(ours, n + 1), lambda n: rate(peer, n + 1))
+
+
+def new_tokens(plan: Plan, rows: int) -> int:
+    """Tokens that each of `rows` jobs generates: more of them alone, or the run would be too short to time."""
+    return plan.new_tokens * (3 if rows == 1 else 1)
 
 
 def prefill_rate(plan: Plan, side: Child, seed: int) -> float:

@@ -103,8 +103,9 @@ class _Reply:
         if count != tokens:
             raise LoadError(f"{count} tokens instead of {tokens}: {self.events[-2:]}")
         choices = [choice for chunk in chunks for choice in chunk["choices"]]
-        if any("token" in choice for choice in choices):
-            return Outcome(self.first_token_s, count, [choice["token"] for choice in choices if "token" in choice])
+        sampled = [choice["token"] for choice in choices if choice.get("token") is not None]
+        if sampled:
+            return Outcome(self.first_token_s, count, sampled)
         return Outcome(self.first_token_s, count, "".join(choice["text"] for choice in choices))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from bench.engine import LOADED, PREFILL_PROMPTS, PREFILL_TOKENS, SLOT_TOKENS
+from bench.engine import LOADED, PREFILL_PROMPTS, PREFILL_TOKENS, SLOT_TOKENS, new_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -99,7 +99,7 @@ def client(figures: list[ClientFigures]) -> str:
 
 def demo(figures: DemoFigures) -> str:
     words = "\n".join(f"    {line}" for line in figures.printed.strip().splitlines()[-4:])
-    note = f"`git clone` and `make demo`, nothing cached: {figures.seconds:.0f} s to the last word."
+    note = f"`git clone` and `make demo`, nothing cached here: {figures.seconds:.0f} s to the last word."
     return "\n\n".join(["## Demo", note, words])
 
 
@@ -111,14 +111,18 @@ def company(share: float) -> str:
 
 def _engine_setting(figures: EngineFigures) -> str:
     plan = figures.plan
-    return (
-        f"Both serve {plan.model.name} with {plan.threads} threads and get the same prompt tokens. Tokens/s: prompts "
-        f"of 16 tokens, {plan.new_tokens} new ones each, greedy, end of sequence ignored. Prefill: {PREFILL_PROMPTS} "
-        f"prompts of {PREFILL_TOKENS} tokens. Time to first token: {plan.waiting_jobs} mixed jobs from {LOADED} "
-        f"clients. Outputs: {plan.mixed} mixed jobs, half greedy, half sampled with a seed. Medians of "
-        f"{plan.repeats} runs in turn; the ratio is the median of the pairs' ratios, their range in brackets. llama.cpp: slots = requests, "
-        f"{SLOT_TOKENS} tokens each, continuous batching, {_choices(figures.settings)}; its build uses "
-        f"{_features(figures.peer_system)}."
+    alone = new_tokens(plan, 1)
+    return " ".join(
+        [
+            f"Both serve {plan.model.name} with {plan.threads} threads and get the same prompt tokens.",
+            f"Tokens/s: prompts of 16 tokens, {plan.new_tokens} new ones each ({alone} when alone), greedy,",
+            f"end of sequence ignored. Prefill: {PREFILL_PROMPTS} prompts of {PREFILL_TOKENS} tokens.",
+            f"Time to first token: {plan.waiting_jobs} mixed jobs from {LOADED} clients.",
+            f"Outputs: {plan.mixed} mixed jobs, half greedy, half sampled with a seed.",
+            f"Medians of {plan.repeats} runs in turn; ratios are medians of the pairs' ratios, their range in brackets.",
+            f"llama.cpp: slots = requests, {SLOT_TOKENS} tokens each, continuous batching,",
+            f"{_choices(figures.settings)}; its build uses {_features(figures.peer_system)}.",
+        ]
     )
 
 

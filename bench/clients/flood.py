@@ -35,7 +35,7 @@ class Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         while self.rfile.readline():
             body = json.loads(self.rfile.read(self._content_length()))
-            reply = streamed(body["max_tokens"]) if body.get("stream") else whole()
+            reply = streamed(body["max_tokens"], "stream_options" in body) if body.get("stream") else whole()
             for begin in range(0, len(reply), WRITE):
                 self.wfile.write(reply[begin : begin + WRITE])
 
@@ -72,21 +72,26 @@ def whole() -> bytes:
 
 
 @cache
-def streamed(tokens: int) -> bytes:
-    """The reply to a stream: `tokens` token events, one that closes the choice, `[DONE]`."""
+def streamed(tokens: int, usage: bool) -> bytes:
+    """The reply to a stream: `tokens` token events, one that closes the choice, the usage if wanted, `[DONE]`."""
     choices = [
         {"index": 0, "text": word, "token": 1000 + number % 7000, "finish_reason": None, "logprobs": None}
         for number, word in enumerate(islice(cycle(WORDS), tokens))
     ]
     closing = {"index": 0, "text": "", "finish_reason": "length", "logprobs": None, "seed": 42}
-    events = [*(json.dumps(_chunk(choice), separators=(",", ":")) for choice in [*choices, closing]), "[DONE]"]
+    chunks = [_chunk([choice]) for choice in [*choices, closing]]
+    if usage:
+        chunks.append(
+            _chunk([]) | {"usage": {"prompt_tokens": 7, "completion_tokens": tokens, "total_tokens": 7 + tokens}}
+        )
+    events = [*(json.dumps(chunk, separators=(",", ":")) for chunk in chunks), "[DONE]"]
     head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
     return head + b"".join(_http_chunk(f"data: {event}\n\n".encode()) for event in events) + b"0\r\n\r\n"
 
 
-def _chunk(choice: dict[str, object]) -> dict[str, object]:
+def _chunk(choices: list[dict[str, object]]) -> dict[str, object]:
     frame = {"id": "cmpl-26a1e10b8544450eb6a4e5c0a1b2c3d4", "object": "text_completion", "model": "demo"}
-    return frame | {"choices": [choice], "created": 1733382157}
+    return frame | {"choices": choices, "created": 1733382157}
 
 
 def _http_chunk(content: bytes) -> bytes:
