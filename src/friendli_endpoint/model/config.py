@@ -55,7 +55,7 @@ class ModelOptions:
     """How to load a model.
 
     weights    "i8": 8 bits with one scale per 32 inputs; "f16": 16 bits; "auto": i8 wherever a matrix allows it
-    threads    processor threads for the matrix work; None: all that this process may use
+    threads    processor threads for the matrix work; None: one per core that this process may use
     kv_tokens  tokens of KV to keep room for, rounded up to blocks; None: by the memory that is free
     """
 

@@ -37,13 +37,14 @@ def load(path: Path, options: ModelOptions | None = None) -> StepModel:
     checkpoint = _open(path)
     for tensor in checkpoint.tensors.values():
         check_groups(tensor, options.weights)
-    threads = options.threads or len(os.sched_getaffinity(0))
-    graph = build(checkpoint, options.weights, threads)
-    return _first_that_runs(graph, checkpoint.config, options, threads)
+    graph = build(checkpoint, options.weights, options.threads or len(os.sched_getaffinity(0)))
+    return _first_that_runs(graph, checkpoint.config, options)
 
 
-def _first_that_runs(graph: ov.Model, config: ModelConfig, options: ModelOptions, threads: int) -> StepModel:
-    settings = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+def _first_that_runs(graph: ov.Model, config: ModelConfig, options: ModelOptions) -> StepModel:
+    # Without a number of threads the plugin takes one for each physical core that the process may use.
+    threads = {} if options.threads is None else {"INFERENCE_NUM_THREADS": options.threads}
+    settings = {"NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32", **threads}
     failures = []
     for precision in KV_PRECISIONS:
         try:

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-SHARE_OF_FREE = 4  # KV may take one part in this many of the memory that is free
+from friendli_endpoint.errors import ModelError
+
+USUAL_SHARE, LARGEST_SHARE = 0.25, 0.75  # of the memory that is free
 MOST_CONTEXTS = 32
+UNKNOWN = 1 << 32  # bytes assumed where the system does not say
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def default_kv_tokens(bytes_per_token: int, context_length: int) -> int:
-    """Tokens of KV for a machine as it is now: a share of free memory, at most 32 contexts, at least one."""
-    affordable = free_bytes() // SHARE_OF_FREE // bytes_per_token
-    return max(context_length, min(affordable, MOST_CONTEXTS * context_length))
+def kv_tokens(wanted: int | None, bytes_per_token: int, context_length: int) -> int:
+    """Tokens of KV to keep room for; ModelError when `wanted` is more than the machine has memory for.
+
+    Unless told, that is a quarter of free memory, at most 32 contexts; but one context if three quarters hold it.
+    """
+    room = free_bytes() / bytes_per_token
+    if wanted is None:
+        usual = min(int(room * USUAL_SHARE), MOST_CONTEXTS * context_length)
+        return max(usual, min(int(room * LARGEST_SHARE), context_length), 1)
+    if not 1 <= wanted <= room:
+        raise ModelError(f"there is memory for 1 to {int(room)} tokens of KV, not for {wanted}")
+    return wanted
 
 
 def free_bytes() -> int:
@@ -26,8 +37,8 @@ def _machine_free() -> int:
     try:
         lines = _MEMINFO.read_text().splitlines()
     except OSError:
-        return 1 << 32
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), 1 << 32)
+        return UNKNOWN
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), UNKNOWN)
 
 
 def _group_free() -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -9,7 +10,7 @@ import openvino as ov
 
 from friendli_endpoint.engine.step_model import Batch
 from friendli_endpoint.engine.vocabulary import ModelCard
-from friendli_endpoint.model.memory import default_kv_tokens
+from friendli_endpoint.model.memory import kv_tokens
 from friendli_endpoint.model.paged_attention import BLOCK_SIZE, KEY_CACHE, VALUE_CACHE
 
 if TYPE_CHECKING:
@@ -104,8 +105,6 @@ def _block_shape(cache: ov.ConstOutput) -> list[int]:
     return [size.get_length() for size in list(cache.partial_shape)[1:]]
 
 
-def _kv_blocks(caches: Sequence[ov.ConstOutput], config: ModelConfig, kv_tokens: int | None) -> int:
-    if kv_tokens is None:
-        per_block = sum(int(np.prod(_block_shape(each))) * each.element_type.size for each in caches)
-        kv_tokens = default_kv_tokens(per_block // BLOCK_SIZE, config.context_length)
-    return -(-kv_tokens // BLOCK_SIZE)
+def _kv_blocks(caches: Sequence[ov.ConstOutput], config: ModelConfig, wanted: int | None) -> int:
+    per_block = sum(math.prod(_block_shape(each)) * each.element_type.size for each in caches)
+    return -(-kv_tokens(wanted, per_block // BLOCK_SIZE, config.context_length) // BLOCK_SIZE)
