@@ -119,7 +119,7 @@ def _engine_setting(figures: EngineFigures) -> str:
             f"end of sequence ignored. Prefill: {PREFILL_PROMPTS} prompts of {PREFILL_TOKENS} tokens.",
             f"Time to first token: {plan.waiting_jobs} mixed jobs from {LOADED} clients.",
             f"Outputs: {plan.mixed} mixed jobs, half greedy, half sampled with a seed.",
-            f"Medians of {plan.repeats} runs in turn; ratios are medians of the pairs' ratios, their range in brackets.",
+            f"Medians of {plan.repeats} runs in turn; a ratio is the median of the pairs', the range in brackets.",
             f"llama.cpp: slots = requests, {SLOT_TOKENS} tokens each, continuous batching,",
             f"{_choices(figures.settings)}; its build uses {_features(figures.peer_system)}.",
         ]
