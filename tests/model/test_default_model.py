@@ -104,3 +104,17 @@ def next_tokens(prompt: list[int], row: Row, seen: Seen, chunk: int) -> list[int
         return [int(seen[-1].argmax())]
     left = prompt[row.past :]
     return left if len(left) <= chunk + 1 else left[:chunk]  # never leave a chunk of a single token
+
+
+@pytest.mark.parametrize("chunk", [100, 256, 512])
+def test_a_long_prompt_in_chunks_is_the_same_prompt_whole_bit_for_bit(chunk: int, driver: Driver) -> None:
+    prompt = np.random.default_rng(1).integers(100, 40000, 900).tolist()
+    whole, cut, other = Row(), Row(), Row()
+    expected = driver.step([whole], [prompt])
+    driver.step([other], [prompt[:50]])
+    while cut.past < len(prompt):
+        logits = driver.step([other, cut], [[7], next_tokens(prompt, cut, [], chunk)])
+    assert np.array_equal(logits[1:], expected)
+    assert np.array_equal(driver.step([cut], [[9]]), driver.step([whole], [[9]]))
+    for row in (whole, cut, other):
+        driver.release(row)
