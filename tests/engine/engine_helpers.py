@@ -6,7 +6,7 @@ import numpy as np
 
 from friendli_endpoint.engine.core import EngineCore
 from friendli_endpoint.engine.fake_model import FakeStepModel, context_logits
-from friendli_endpoint.engine.scheduler import Limits
+from friendli_endpoint.engine.plan import Limits
 from friendli_endpoint.engine.vocabulary import Controls, Event, Finished, Request, Sampled
 from friendli_endpoint.sampling.head import HeadFinder
 from friendli_endpoint.sampling.sampler import Draw, Sampler

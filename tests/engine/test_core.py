@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from friendli_endpoint.engine.fake_model import FakeStepModel
-from friendli_endpoint.engine.scheduler import Limits
+from friendli_endpoint.engine.plan import Limits
 from friendli_endpoint.engine.vocabulary import Abort, Controls, Failed, Finished, Prefilled, Submit
 
 SAMPLED = Controls(temperature=1.3, top_p=0.9)

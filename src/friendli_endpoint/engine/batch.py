@@ -10,7 +10,7 @@ import numpy as np
 from friendli_endpoint.engine.step_model import Batch
 
 if TYPE_CHECKING:
-    from friendli_endpoint.engine.scheduler import Plan
+    from friendli_endpoint.engine.plan import Plan
 
 
 def batch_of(plan: Plan) -> Batch:

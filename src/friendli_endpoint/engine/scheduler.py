@@ -11,54 +11,20 @@ one sequence alone always fits, so the engine always makes progress.
 from __future__ import annotations
 
 from bisect import insort
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from friendli_endpoint.engine.blocks import BlockPool
 from friendli_endpoint.engine.job import Job
+from friendli_endpoint.engine.plan import Plan, Row
 from friendli_endpoint.engine.prefix import cached_blocks, prompt_keys
 from friendli_endpoint.engine.sequence import Phase, Sequence
 from friendli_endpoint.engine.vocabulary import Failed, Finished, Prefilled, Sampled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from collections.abc import Sequence as SequenceOf
 
+    from friendli_endpoint.engine.plan import Limits
     from friendli_endpoint.engine.vocabulary import Event, ModelCard, Request
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """`max_rows` sequences run at once (one request with a larger `n` runs alone); a step computes at most
-    `step_tokens` tokens, more than `max_rows`, so that prompts advance beside any number of decodes."""
-
-    max_rows: int = 128
-    step_tokens: int = 512
-
-    def __post_init__(self) -> None:
-        if self.max_rows < 1 or self.step_tokens < self.max_rows + 32:
-            raise ValueError("max_rows must be positive and step_tokens at least max_rows + 32")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """`count` next tokens of a sequence; each of `draws` takes a token from the logits of the last of them."""
-
-    sequence: Sequence
-    count: int
-    draws: tuple[Sequence, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A step: block copies to make first, in order, then the rows of one forward."""
-
-    rows: list[Row] = field(default_factory=list)
-    copies: list[tuple[int, int]] = field(default_factory=list)
-
-    @property
-    def draws(self) -> Iterator[Sequence]:
-        return (sequence for row in self.rows for sequence in row.draws)
 
 
 class Scheduler:

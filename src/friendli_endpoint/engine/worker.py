@@ -17,7 +17,7 @@ from friendli_endpoint.engine.core import EngineCore
 from friendli_endpoint.engine.frames import FrameDecoder, encode_frame
 from friendli_endpoint.engine.loading import find_loader
 from friendli_endpoint.engine.options import EngineOptions, ToChild
-from friendli_endpoint.engine.scheduler import Limits
+from friendli_endpoint.engine.plan import Limits
 from friendli_endpoint.engine.vocabulary import LoadFailed, Ready, Stepped
 from friendli_endpoint.errors import EndpointError
 from friendli_endpoint.sampling.head import HeadFinder
