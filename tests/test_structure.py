@@ -19,10 +19,11 @@ ROOMS = {
     },
     "friendli_endpoint": set(),
     "friendli_endpoint.hub": {"friendli_endpoint"},
-    "friendli_endpoint.text": {"friendli_endpoint", "friendli_endpoint.model"},  # a GGUF file holds the vocabulary
+    "friendli_endpoint.files": {"friendli_endpoint"},
+    "friendli_endpoint.text": {"friendli_endpoint", "friendli_endpoint.files"},
     "friendli_endpoint.engine": {"friendli_endpoint", "friendli_endpoint.sampling", "friendli_endpoint.model"},
     "friendli_endpoint.sampling": {"friendli_endpoint.engine"},  # the vocabulary alone, see below
-    "friendli_endpoint.model": {"friendli_endpoint", "friendli_endpoint.engine"},
+    "friendli_endpoint.model": {"friendli_endpoint", "friendli_endpoint.files", "friendli_endpoint.engine"},
     "friendli_endpoint.server": {
         "friendli",
         "friendli_endpoint",

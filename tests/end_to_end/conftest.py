@@ -1,40 +1,15 @@
-"""`friendli serve` with the default model, as an operator starts it, for the tests of this folder together."""
+"""`friendli serve` with the default model, for the tests of this folder together."""
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
+from serving_kit import Served, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-class Served(NamedTuple):
-    """A running `friendli serve` whose endpoint is "demo"."""
-
-    process: subprocess.Popen[str]
-    url: str
-    curl: str
-
-    @property
-    def engine_pid(self) -> int:
-        """The engine's process: the server's only child."""
-        (pid,) = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return int(pid)
-
-
-def serve(model: Path, *flags: str) -> Served:
-    command = [sys.executable, "-c", "from friendli.cli import main; main()", "serve", "--model", str(model)]
-    process = subprocess.Popen([*command, "--port", "0", *flags], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    ready = re.search(r"ready at (http://127\.0\.0\.1:\d+)", process.stdout.readline())
-    assert ready
-    return Served(process, ready[1], process.stdout.readline().strip())
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")

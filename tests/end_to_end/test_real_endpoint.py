@@ -11,13 +11,14 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from serving_kit import serve
 
 from friendli import AsyncFriendli, Friendli
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Served
+    from serving_kit import Served
 
 pytestmark = pytest.mark.real
 
@@ -134,8 +135,6 @@ def test_a_stop_phrase_ends_the_text_where_the_unstopped_one_has_it(served: Serv
 
 
 def test_the_engine_ends_with_its_server_even_when_that_is_killed(default_model: Path):
-    from conftest import serve
-
     each = serve(default_model)
     engine = os.pidfd_open(each.engine_pid)
     each.process.kill()

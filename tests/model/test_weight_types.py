@@ -12,10 +12,10 @@ from random_model import write_folder
 from step_driver import Driver, Row
 
 from friendli_endpoint.errors import ModelError
+from friendli_endpoint.files.gguf_file import read_file
+from friendli_endpoint.files.stored import KINDS, Kind, StoredTensor, stored_bytes
 from friendli_endpoint.model import ModelOptions, load
-from friendli_endpoint.model.gguf_file import read_file
 from friendli_endpoint.model.quantise import GROUP, Half, Nibbles, Packed, Weight, pack
-from friendli_endpoint.model.stored import KINDS, Kind, StoredTensor, stored_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path

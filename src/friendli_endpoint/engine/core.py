@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from friendli_endpoint.engine.batch import batch_of
-from friendli_endpoint.engine.plan import Limits
 from friendli_endpoint.engine.scheduler import Scheduler
 from friendli_endpoint.engine.vocabulary import Abort, Failed, Submit
 from friendli_endpoint.sampling.sampler import NO_TOKEN, Draw, Sampler
 
 if TYPE_CHECKING:
-    from friendli_endpoint.engine.plan import Plan
+    from friendli_endpoint.engine.plan import Limits, Plan
     from friendli_endpoint.engine.step_model import StepModel
     from friendli_endpoint.engine.vocabulary import Event, Request, ToEngine
 

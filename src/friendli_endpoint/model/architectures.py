@@ -11,8 +11,8 @@ from friendli_endpoint.model.names import PROJECTIONS, layer_tensor
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from friendli_endpoint.files.stored import StoredTensor
     from friendli_endpoint.model.config import ModelConfig
-    from friendli_endpoint.model.stored import StoredTensor
 
 # Bounds that keep a broken header from asking for absurd amounts of work; no model comes near.
 MOST_LAYERS, MOST_HEAD_SIZE = 1000, 4096

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from friendli_endpoint.model.checkpoint import Checkpoint
     from friendli_endpoint.model.config import WeightMode
     from friendli_endpoint.model.pieces import Value
     from friendli_endpoint.model.quantise import Weight
-    from friendli_endpoint.model.stored import Checkpoint
 
 # The small q, k and v are one product, its output split. gate and up are not: copying their wide outputs apart costs
 # as much as a product saves at few rows, and more at many (3 to 8 % of prefill).

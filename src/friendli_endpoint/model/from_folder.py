@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from friendli_endpoint.errors import ModelError
+from friendli_endpoint.files.safetensors_file import read_json, read_weights
 from friendli_endpoint.model.architectures import MOST_HEAD_SIZE, MOST_LAYERS, architecture, check
+from friendli_endpoint.model.checkpoint import Checkpoint
 from friendli_endpoint.model.config import ModelConfig
 from friendli_endpoint.model.fields import Fields
 from friendli_endpoint.model.names import HUGGING_FACE
 from friendli_endpoint.model.rope import Rope, scaled
-from friendli_endpoint.model.safetensors_file import read_json, read_weights
-from friendli_endpoint.model.stored import Checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from friendli_endpoint.model.stored import StoredTensor
+    from friendli_endpoint.files.stored import StoredTensor
 
 CONFIG = "config.json"
 IGNORED = "rotary_emb.inv_freq"  # old files carry what the config says anyway

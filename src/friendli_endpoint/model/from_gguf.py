@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from friendli_endpoint.errors import ModelError
+from friendli_endpoint.files.gguf_file import read_file
 from friendli_endpoint.model.architectures import MOST_HEAD_SIZE, MOST_LAYERS, architecture, check
+from friendli_endpoint.model.checkpoint import Checkpoint
 from friendli_endpoint.model.config import ModelConfig
 from friendli_endpoint.model.fields import Fields
-from friendli_endpoint.model.gguf_file import read_file
 from friendli_endpoint.model.names import GGUF, PROJECTIONS, layer_tensor
 from friendli_endpoint.model.rope import Rope, plain, scaled
-from friendli_endpoint.model.stored import Checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from friendli_endpoint.model.stored import StoredTensor
+    from friendli_endpoint.files.stored import StoredTensor
 
 ROPE_FACTORS = "rope_freqs.weight"
 LEAVES = ("", ".bias")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from friendli_endpoint.engine.step_model import StepModel
+    from friendli_endpoint.model.checkpoint import Checkpoint
     from friendli_endpoint.model.config import ModelConfig
-    from friendli_endpoint.model.stored import Checkpoint
 
 # KV in 16 bits: with the plugin's own 8, tokens would depend on how a prompt is cut. Not every processor has 16-bit KV.
 KV_PRECISIONS = ("f16", "f32")

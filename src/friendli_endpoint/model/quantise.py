@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from friendli_endpoint.errors import ModelError
-from friendli_endpoint.model.stored import Kind
+from friendli_endpoint.files.stored import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from friendli_endpoint.files.stored import StoredTensor
     from friendli_endpoint.model.config import WeightMode
-    from friendli_endpoint.model.stored import StoredTensor
 
 GROUP = 32
 LARGEST = 127

@@ -8,7 +8,7 @@ import tokenizers
 from tokenizers import AddedToken
 
 from friendli_endpoint.errors import ModelError
-from friendli_endpoint.model.gguf_file import read_file
+from friendli_endpoint.files.gguf_file import read_file
 from friendli_endpoint.text import byte_level, sentencepiece
 from friendli_endpoint.text.gguf_vocabulary import Vocabulary, read_vocabulary
 from friendli_endpoint.text.tokenizer import Tokenizer

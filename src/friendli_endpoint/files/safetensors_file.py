@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from friendli_endpoint.errors import ModelError
-from friendli_endpoint.model.stored import Kind, StoredTensor, stored_bytes
+from friendli_endpoint.files.stored import Kind, StoredTensor, stored_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

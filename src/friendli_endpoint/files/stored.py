@@ -11,12 +11,8 @@ import gguf
 from friendli_endpoint.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy as np
     from numpy.typing import NDArray
-
-    from friendli_endpoint.model.config import ModelConfig
 
 Kind = gguf.GGMLQuantizationType
 KINDS = frozenset(
@@ -59,14 +55,6 @@ class StoredTensor:
         widened = blocks.reshape(-1, _wide_row(blocks.nbytes, gguf.GGML_QUANT_SIZES[self.kind][1]))
         values: NDArray[np.float32] = gguf.dequantize(widened, self.kind).reshape(self.shape)
         return values
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A model on disk, whatever its format: facts, and tensors under the names of `names.py`."""
-
-    config: ModelConfig
-    tensors: Mapping[str, StoredTensor]
 
 
 def stored_bytes(name: str, kind: Kind, shape: tuple[int, ...]) -> int:
