@@ -91,9 +91,9 @@ class Child:
             raise ChildError(f"{self.name}: {op}: {answer['error']}")
         return answer["ok"]
 
-    def run(self, jobs: Sequence[Job], concurrency: int, *, stream: bool = False, cache: bool = False) -> Run:
+    def run(self, jobs: Sequence[Job], concurrency: int, *, stream: bool = False) -> Run:
         """Work off the jobs, `concurrency` at a time; ChildError when one gave another number of tokens than asked."""
-        raw = self.ask("run", jobs=[asdict(job) for job in jobs], concurrency=concurrency, stream=stream, cache=cache)
+        raw = self.ask("run", jobs=[asdict(job) for job in jobs], concurrency=concurrency, stream=stream)
         done = Run.read(raw)
         for job, outcome in zip(jobs, done.outcomes, strict=True):
             if outcome.tokens != job.max_tokens:

@@ -49,12 +49,10 @@ class Engine:
     def run(self, question: dict[str, Any]) -> dict[str, object]:
         begin = time.perf_counter()
         with ThreadPoolExecutor(question["concurrency"]) as pool:
-            outcomes = list(
-                pool.map(lambda job: self.one(job, question["stream"], question["cache"]), question["jobs"])
-            )
+            outcomes = list(pool.map(lambda job: self.one(job, question["stream"]), question["jobs"]))
         return {"seconds": time.perf_counter() - begin, "outcomes": outcomes}
 
-    def one(self, job: dict[str, Any], stream: bool, cache: bool) -> dict[str, object]:
+    def one(self, job: dict[str, Any], stream: bool) -> dict[str, object]:
         body = {
             "prompt": job["prompt"],
             "max_tokens": job["max_tokens"],
@@ -64,7 +62,7 @@ class Engine:
             "top_p": 0.95,
             "min_p": 0.0,
             "ignore_eos": True,
-            "cache_prompt": cache,
+            "cache_prompt": False,
             "stream": stream,
         }
         begin = time.perf_counter()
