@@ -123,7 +123,7 @@ class AsyncTransport:
 
     def body(self, reply: Reply, call: Call) -> AsyncBody:
         """The chunks of a reply that is open."""
-        return AsyncBody(response_of(reply), call.deadline)
+        return AsyncBody(response_of(reply), call.deadline, owner=self)
 
     async def aclose(self) -> None:
         """Close the client, if it is our own; a later call makes a new one."""
