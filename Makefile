@@ -14,7 +14,8 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 demo: $(VENV)/.installed ## real text from a real model, through the whole way
-	env -u FRIENDLI_TOKEN -u FRIENDLI_SERVER_URL $(BIN)/friendli complete "Say this is a test!" --max-tokens 64
+	env -u FRIENDLI_TOKEN -u FRIENDLI_SERVER_URL $(BIN)/friendli complete "Once upon a time, a lighthouse keeper" \
+		--max-tokens 96 --temperature 0.4 --seed 1
 
 test: $(VENV)/.installed ## every test, the reference comparisons too
 	$(BIN)/python -m pytest
