@@ -94,7 +94,7 @@ def test_the_bare_install_names_the_extra() -> None:
     assert errors == "friendli: the command line needs packages of its own: pip install 'friendli[cli]'\n"
 
 
-@pytest.mark.parametrize("args", [["serve"], ["complete", "x"], ["models", "list"]])
+@pytest.mark.parametrize("args", [["serve"], ["complete", "x"], ["models", "pull", "org/name"]])
 def test_without_the_endpoint_s_packages_the_extra_is_named(args: list[str]) -> None:
     code, output, errors = finished(start(*args, code=without("msgspec", "huggingface_hub", "openvino", "tokenizers")))
     assert (code, output) == (2, "")
