@@ -78,7 +78,7 @@ class SSEDecoder:
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
-            self._grow(len(value))
+            self._grow(len(value) + 1)  # with the line end that joins it to the next one
         elif name == b"event":
             self._event = value.decode("utf-8", "replace")
         elif name == b"id" and b"\0" not in value:

@@ -73,7 +73,9 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_choices: Count = 128
     max_body_bytes: Count = 4 * 2**20
     max_json_depth: Count = 32
+    header_seconds: Seconds = 10.0
     body_seconds: Seconds = 30.0
+    stall_seconds: Seconds = 30.0
     heartbeat_seconds: Seconds = 3.0
     drain_seconds: Annotated[float, Meta(ge=0)] = 30.0
 

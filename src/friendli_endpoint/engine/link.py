@@ -53,7 +53,9 @@ class Link:
         return self._process.pid
 
     def send(self, message: ToChild) -> None:
-        self._writer.write(encode_frame(message))
+        """Write a message; when the child has just died it is dropped: the next child is told everything anew."""
+        if not self._writer.is_closing():  # uvloop, unlike asyncio, raises on a closed transport
+            self._writer.write(encode_frame(message))
 
     async def ready(self) -> Ready:
         """The child's first frame; `ModelError` when it says that it cannot load, `EngineError` when it just died."""

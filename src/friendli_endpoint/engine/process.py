@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _MOST_DEATHS: Final = 4
+_FIRST_WAIT_SECONDS: Final = 0.5
+_LONGEST_WAIT_SECONDS: Final = 30.0
 
 
 @dataclass(slots=True, eq=False)
@@ -105,8 +107,8 @@ class EngineProcess:
         self._supervisor = asyncio.create_task(self._supervise(link), name="engine supervisor")
 
     async def submit(self, request: Request) -> AsyncGenerator[TokenEvent]:
-        live = self._admit(request)
         try:
+            live = self._admit(request)
             while (event := await live.events.get()) is not None:
                 if isinstance(event, EngineError):
                     raise event
@@ -120,13 +122,13 @@ class EngineProcess:
         if live is None:
             return
         ending = set(live.open) if choice is None else live.open & {choice}
-        if ending:
-            self._send(Abort(request_id, choice))
+        if choice is None:
+            del self._live[request_id]
         live.aborted |= ending
         for each in ending:
             live.end(each)
-        if choice is None:
-            del self._live[request_id]
+        if ending:
+            self._send(Abort(request_id, choice))
 
     async def close(self) -> None:
         if self._supervisor is not None:
@@ -166,16 +168,26 @@ class EngineProcess:
                 await link.close()
                 _log.error("the engine process %d ended; starting a new one", link.pid)
                 self._quarantine()
-                link = await self._load()
+                link = await self._reload()
                 for live in self._live.values():
                     for message in live.again():
                         link.send(message)
-        except EndpointError as error:
-            _log.error("the engine cannot be restarted: %s", error)
         finally:
             self._link = None
             await link.close()
             self._fail_all("the engine has ended")
+
+    async def _reload(self) -> Link:
+        """A new child; what keeps it from starting may pass, so this tries until it does, ever less often."""
+        wait = _FIRST_WAIT_SECONDS
+        while True:
+            try:
+                return await self._load()
+            except (EndpointError, OSError) as error:
+                _log.error("the engine cannot be restarted, next try in %g s: %s", wait, error)
+            self._fail_all("the engine cannot be restarted at the moment")
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
 
     async def _dispatch(self, link: Link) -> None:
         async for step in link.steps():

@@ -132,14 +132,16 @@ class Scheduler:
         """Give the sequence blocks of its own for its next tokens; False when it had to be preempted itself."""
         first, end = sequence.computed // self._card.block_size, self._blocks_for(sequence.computed + count)
         while len(sequence.blocks) < end:
-            if not self._free_one_for(sequence):
+            if self._pool.available:
+                sequence.blocks.append(self._pool.allocate())
+            elif not self._preempt_for(sequence):
                 return False
-            sequence.blocks.append(self._pool.allocate())
         for i in range(first, end):
-            if self._pool.is_shared(sequence.blocks[i]):
-                if not self._free_one_for(sequence):
+            while self._pool.is_shared(sequence.blocks[i]):  # until it is copied, or its other holders are preempted
+                if self._pool.available:
+                    self._copy_on_write(sequence, i, plan)
+                elif not self._preempt_for(sequence):
                     return False
-                self._copy_on_write(sequence, i, plan)
         return True
 
     def _copy_on_write(self, sequence: Sequence, i: int, plan: Plan) -> None:
@@ -148,14 +150,11 @@ class Scheduler:
         self._pool.release([shared])
         sequence.blocks[i] = own
 
-    def _free_one_for(self, sequence: Sequence) -> bool:
-        """Make a block available, preempting the youngest as long as needed; False when that was `sequence`."""
-        while not self._pool.available:
-            youngest = self._running[-1]
-            self._preempt(youngest)
-            if youngest is sequence:
-                return False
-        return True
+    def _preempt_for(self, sequence: Sequence) -> bool:
+        """Preempt the youngest, which may give blocks back; False when that was `sequence` itself."""
+        youngest = self._running[-1]
+        self._preempt(youngest)
+        return youngest is not sequence
 
     def _row(self, sequence: Sequence, count: int) -> Row:
         end = sequence.computed + count

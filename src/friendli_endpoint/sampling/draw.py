@@ -49,6 +49,8 @@ def pick_from_row(row: NDArray[np.float32], scale: float, log_sum: float, contro
     ranked, rank = _ranked(row, _WIDER), None
     if len(ranked) < len(row):
         rank = pick(_probabilities(row[ranked], scale, log_sum), controls, uniform, whole=False)
+        if rank is not None and row[ranked[rank]] == row[ranked[-1]]:
+            rank = None  # one of equal logits of which the cut may have left out some
     if rank is None:
         ranked = _ranked(row, len(row))
         rank = pick(_probabilities(row[ranked], scale, log_sum), controls, uniform, whole=True)

@@ -84,6 +84,8 @@ class Sampler:
                 continue
             whole = probabilities.shape[1] == rows.shape[1]
             rank = pick(probabilities[i], draw.controls, uniform, whole=whole)
+            if rank is not None and not whole and heads.logits[i, rank] == heads.logits[i, -1]:
+                rank = None  # one of equal logits of which the head's end may have cut off some
             if rank is None:
                 tokens.append(pick_from_row(rows[i], float(scales[i]), log_sum, draw.controls, uniform))
             else:

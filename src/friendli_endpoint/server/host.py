@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from friendli_endpoint.server.app import create_app
+from friendli_endpoint.server.patience import protocol_of
 
 if TYPE_CHECKING:
     import socket
@@ -53,7 +54,7 @@ async def host(
     engine's start raises. The listener and the engine are closed in any case.
     """
     app = create_app(deployment, settings)
-    server = _Server(_config(app))
+    server = _Server(_config(app, settings))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         if await _unless(stop.asked, deployment.engine.start()):
@@ -67,10 +68,10 @@ async def host(
         await serving
 
 
-def _config(app: App) -> uvicorn.Config:
+def _config(app: App, settings: ServerSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=protocol_of(settings),
         ws="none",
         lifespan="off",
         log_config=None,

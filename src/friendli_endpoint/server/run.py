@@ -114,9 +114,10 @@ class _Background:
 
     def stop(self) -> None:
         """End the server and return once it is gone; safe when it never came up."""
-        loop, stop = self._begun.result()
-        with suppress(RuntimeError):  # the loop has ended by itself
-            loop.call_soon_threadsafe(stop.ask)
+        if self._begun.exception() is None:
+            loop, stop = self._begun.result()
+            with suppress(RuntimeError):  # the loop has ended by itself
+                loop.call_soon_threadsafe(stop.ask)
         self._thread.join()
 
     def _run(self) -> None:
@@ -126,6 +127,8 @@ class _Background:
         except BaseException as error:
             if self._ready.done():
                 raise
+            if not self._begun.done():
+                self._begun.set_exception(error)
             self._ready.set_exception(error)
 
     async def _main(self) -> None:
