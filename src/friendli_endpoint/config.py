@@ -51,6 +51,8 @@ class TokenHash:
         """From `sha256:<64 hex digits>` or a token in clear; `ValueError` when it could not be sent in a header."""
         if hashed := _TOKEN_HASH.fullmatch(text):
             return cls(bytes.fromhex(hashed[1]))
+        if text.startswith("sha256:"):
+            raise ValueError("sha256: is followed by 64 hexadecimal digits")
         if not _TOKEN.fullmatch(text):
             raise ValueError("a token is one or more visible ASCII characters, without spaces")
         return cls(hashlib.sha256(text.encode()).digest())
@@ -127,7 +129,7 @@ def load_settings(
         raise ConfigError(
             f"{source}: endpoints: {', '.join(endpoints)} are {len(endpoints)} endpoints; one server serves one."
         )
-    chosen = endpoint_id or next(iter(endpoints), DEFAULT_ENDPOINT)
+    chosen = next(iter(endpoints), DEFAULT_ENDPOINT) if endpoint_id is None else endpoint_id
     if endpoints and chosen not in endpoints:
         raise ConfigError(f"{source} has the endpoint {next(iter(endpoints))!r}, but --endpoint-id says {chosen!r}.")
     _lay_over(_table(endpoints, chosen, source, "endpoints."), endpoint or {})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -44,6 +46,8 @@ def test_the_help_tells_the_exit_codes() -> None:
         (["complete", "x", "--server-url", "http://127.0.0.1:9"], "--model ENDPOINT_ID"),
         (["complete", "x", "--server-url", "ftp://host", "-m", "demo"], "http:// or https://"),
         (["serve", "--weights", "f17"], "'auto', 'i8', 'f16'"),
+        (["serve", "--port", "70000"], "less than or equal to 65535"),
+        (["serve", "--threads", "0"], "--threads"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_what_is_wrong(args: list[str], said: str) -> None:
@@ -56,7 +60,8 @@ def test_wrong_usage_ends_with_2_and_says_what_is_wrong(args: list[str], said: s
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["serve", "--port", "70000"], "port"),
+        (["serve", "--endpoint-id", ""], "cannot be an endpoint id"),
+        (["serve", "--token", "sha256:beef"], "64 hexadecimal digits"),
         (["serve", "--host", "0.0.0.0"], "needs a token"),  # noqa: S104 - refused
         (["serve", "--endpoint-id", "a b"], "cannot be an endpoint id"),
         (["serve", "--config", "/nowhere/friendli.toml"], "/nowhere/friendli.toml cannot be read"),
@@ -109,3 +114,11 @@ def test_a_named_server_needs_no_endpoint_packages() -> None:
     )
     assert code == 1
     assert "could not be reached" in errors
+
+
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "<&-"])
+def test_a_standard_stream_that_is_full_or_closed_is_no_traceback(redirection: str) -> None:
+    command = f"{sys.executable} -m friendli.cli models list {redirection}"
+    ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+    assert ended.returncode == (1 if "full" in redirection else 0)
+    assert len(ended.stderr.splitlines()) == ended.returncode

@@ -211,3 +211,13 @@ def test_aborting_every_choice_before_it_has_started_ends_the_request():
     core.receive(Abort("a"))
     core.receive(Abort("never seen"))
     assert run(core) == []
+
+
+def test_a_block_that_preemption_leaves_to_its_last_holder_is_written_without_a_copy():
+    """Four blocks, all held: the older choice goes on where the younger one has just been preempted."""
+    model = FakeStepModel(blocks=4, block_size=4)
+    core = core_on(model)
+    core.receive(Submit(asked := request("a", list(range(14)), max_tokens=2, seeds=(1, 2), controls=SAMPLED)))
+    events = core.step() + core.step()
+    assert [(len(batch.tokens), batch.past_lens.tolist()) for batch in model.batches] == [(14, [0]), (1, [14])]
+    assert tokens_of(events + run(core)) == {("a", choice): expected(asked, choice) for choice in (0, 1)}

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import uvloop
 from engine_helpers import expected, request
 
 from friendli_endpoint.engine import EngineOptions, EngineProcess
@@ -39,9 +40,16 @@ def load_and_die_at_13(options):
     return Mine(blocks=64)
 
 
-def local(loader):
+def load_unless_told_not_to(options):
+    """A model that cannot be loaded while the file that `options.model` names is there."""
+    if Path(options.model).exists():
+        raise ModelError("not now")
+    return FakeStepModel(blocks=64)
+
+
+def local(loader, model="none"):
     """Options for a loader in this file, which the child imports from the tests' folder."""
-    return EngineOptions("none", loader=f"test_process:{loader}")
+    return EngineOptions(model, loader=f"test_process:{loader}")
 
 
 @asynccontextmanager
@@ -106,6 +114,45 @@ def test_a_request_that_takes_the_process_down_again_and_again_fails_and_the_eng
             assert await tokens_of(engine, good) == [expected(good, 0)]
 
     asyncio.run(main())
+
+
+def test_a_restart_that_fails_is_tried_again_until_it_succeeds(tmp_path):
+    async def main():
+        obstacle = tmp_path / "obstacle"
+        async with started(local("load_unless_told_not_to", str(obstacle))) as engine:
+            waiting = asyncio.create_task(tokens_of(engine, a_request(max_tokens=190)))
+            await tokens_of(engine, a_request(max_tokens=2))
+            obstacle.touch()
+            os.kill(engine.pid, signal.SIGKILL)
+            with pytest.raises(EngineError, match="cannot be restarted at the moment"):
+                await waiting
+            assert not engine.ready
+            obstacle.unlink()
+            good = a_request()
+            assert await tokens_of(engine, good) == [expected(good, 0)]
+
+    asyncio.run(main())
+
+
+def test_leaving_and_coming_right_after_a_death_harms_nobody():
+    """Under uvloop, which raises when a closed transport is written to."""
+
+    async def main():
+        async with started(FAKE) as engine:
+            leaving, staying = engine.submit(a_request(max_tokens=190)), a_request(max_tokens=60)
+            stayed = asyncio.create_task(tokens_of(engine, staying))
+            await anext(leaving)
+            os.kill(engine.pid, signal.SIGKILL)
+            for _ in range(3):
+                engine.abort("nobody's")
+                await asyncio.sleep(0)
+            await leaving.aclose()
+            coming = a_request()
+            assert await tokens_of(engine, coming) == [expected(coming, 0)]
+            assert await stayed == [expected(staying, 0)]
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
 
 
 def test_a_model_that_cannot_be_loaded_is_a_model_error_with_the_childs_words():

@@ -147,3 +147,17 @@ def test_a_draw_from_the_whole_row_equals_the_draw_from_its_head():
     heads = draw(STEEP, Controls(), 300).tolist()
     numbers = uniforms(np.arange(300, dtype=np.uint64), np.full(300, 3, np.uint64))
     assert [pick_from_row(STEEP, 1.0, log_sum, Controls(), float(number)) for number in numbers] == heads
+
+
+@pytest.mark.parametrize("controls", [Controls(), Controls(top_k=64), Controls(top_p=0.9)], ids=str)
+def test_a_tie_across_the_heads_end_is_ranked_by_id(controls):
+    """What is native may keep any of the equal tokens; the draw must be that of the whole row, in order."""
+    row = STEEP.copy()
+    tied = np.argsort(-row, kind="stable")[50:90]
+    row[tied] = row[tied[0]]
+    ranked = np.lexsort((np.arange(VOCAB), -row))
+    probabilities = exact(row, controls)[ranked]
+    mass = probabilities.cumsum()
+    numbers = uniforms(np.arange(3000, dtype=np.uint64), np.full(3000, 3, np.uint64))
+    whole = ranked[np.minimum(np.searchsorted(mass, numbers, side="right"), np.count_nonzero(probabilities) - 1)]
+    assert (draw(row, controls, 3000) == whole).mean() > 0.999  # but for numbers on the very border of two tokens

@@ -16,16 +16,16 @@ def serve(
     ] = None,
     endpoint_id: Annotated[str | None, typer.Option(help="What requests send as `model` [default: demo].")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one [default: 8080].")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes any free one [default: 8080].")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file; flags win over it.")] = None,
     token: Annotated[
         list[str] | None,
         typer.Option(metavar="TOKEN", help="What clients must send, in clear or as sha256:HEX; may be repeated."),
     ] = None,
     weights: Annotated[Literal["auto", "i8", "f16"] | None, typer.Option(help="Weights in memory.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads of the engine [default: all cores].")] = None,
-    kv_tokens: Annotated[int | None, typer.Option(help="Tokens that the KV cache holds.")] = None,
-    max_rows: Annotated[int | None, typer.Option(help="Sequences that run at once.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of the engine [default: all cores].")] = None,
+    kv_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens that the KV cache holds.")] = None,
+    max_rows: Annotated[int | None, typer.Option(min=1, help="Sequences that run at once.")] = None,
 ) -> None:
     """Run a dedicated endpoint until Ctrl-C or SIGTERM; what runs is finished first.
 

