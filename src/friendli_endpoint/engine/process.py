@@ -175,7 +175,7 @@ class EngineProcess:
         finally:
             self._link = None
             await link.close()
-            self._fail_all("the engine has ended")
+            self._fail_all("the endpoint is stopping")
 
     async def _reload(self) -> Link:
         """A new child; what keeps it from starting may pass, so this tries until it does, ever less often."""
