@@ -14,6 +14,7 @@ import pytest
 from serving_kit import serve
 
 from friendli import AsyncFriendli, Friendli
+from page_examples import COMPLETE, STREAM, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,45 +40,11 @@ async def completed(client: AsyncFriendli, i: int) -> list[list[int]]:
 
 
 def test_the_documented_examples_run_as_they_are_written(served: Served, monkeypatch, capsys):
-    """Only token, address and the ids differ, and the first two come from the environment."""
-    monkeypatch.setenv("FRIENDLI_SERVER_URL", served.url)
-    complete = """
-from friendli import Friendli
-import os
-
-s = Friendli(
-    token=os.getenv("FRIENDLI_TOKEN", ""),
-)
-
-res = s.dedicated.completions.complete(dedicated_completions_complete_body={
-    "prompt": "Say this is a test!",
-    "model": "demo",
-    "max_tokens": 200,
-    "top_k": 1,
-})
-
-if res is not None:
-    # handle response
-    pass
-"""
-    stream = """
-res = s.dedicated.completions.stream(dedicated_completions_stream_body={
-    "prompt": "Say this is a test!",
-    "model": "demo",
-    "max_tokens": 200,
-    "top_k": 1,
-})
-
-if res is not None:
-    for event in res:
-        # handle event
-        print(event, flush=True)
-"""
-    names: dict[str, object] = {}
-    exec(compile(complete + stream, "page", "exec"), names)  # noqa: S102 - the page's own text
-    printed = capsys.readouterr().out.splitlines()
-    assert len(printed) > 1
-    assert names["event"].data.event == "complete"
+    completed = run(COMPLETE, "demo", served.url, monkeypatch)["res"]
+    last = run(STREAM, "demo", served.url, monkeypatch)["event"]
+    assert last.data.event == "complete"
+    assert last.data.choices[0].text == completed.choices[0].text
+    assert len(capsys.readouterr().out.splitlines()) > 1
 
 
 def test_the_line_of_curl_works_when_pasted(served: Served):

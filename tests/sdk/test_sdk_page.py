@@ -8,47 +8,7 @@ import pytest
 from sdk_stub import FIRST, RESULT, SECOND, answer, serving, streamed
 
 from friendli import Friendli, models
-
-COMPLETE = """
-from friendli import Friendli
-import os
-
-s = Friendli(
-    token=os.getenv("FRIENDLI_TOKEN", ""),
-)
-
-res = s.dedicated.completions.complete(dedicated_completions_complete_body={
-    "prompt": "Say this is a test!",
-    "model": "demo:route",
-    "max_tokens": 200,
-    "top_k": 1,
-})
-
-if res is not None:
-    # handle response
-    pass
-"""
-
-STREAM = """
-from friendli import Friendli
-import os
-
-s = Friendli(
-    token=os.getenv("FRIENDLI_TOKEN", ""),
-)
-
-res = s.dedicated.completions.stream(dedicated_completions_stream_body={
-    "prompt": "Say this is a test!",
-    "model": "demo:route",
-    "max_tokens": 200,
-    "top_k": 1,
-})
-
-if res is not None:
-    for event in res:
-        # handle event
-        print(event, flush=True)
-"""
+from page_examples import COMPLETE, STREAM, run
 
 SENT = {"prompt": "Say this is a test!", "model": "demo:route", "max_tokens": 200, "top_k": 1}
 
@@ -59,16 +19,9 @@ def endpoint(monkeypatch):
     return serving
 
 
-def run(example: str, url: str, monkeypatch) -> dict[str, object]:
-    monkeypatch.setenv("FRIENDLI_SERVER_URL", url)
-    names: dict[str, object] = {}
-    exec(compile(example, "example", "exec"), names)  # noqa: S102 - the text above
-    return names
-
-
 def test_the_complete_example_runs(endpoint, monkeypatch):
     with endpoint(lambda _: [answer(RESULT)]) as stub:
-        names = run(COMPLETE, stub.url, monkeypatch)
+        names = run(COMPLETE, "demo:route", stub.url, monkeypatch)
         assert isinstance(names["res"], models.CompletionsResult)
         names.clear()
     assert stub.asked[0].json == SENT
@@ -78,7 +31,7 @@ def test_the_complete_example_runs(endpoint, monkeypatch):
 @pytest.mark.parametrize("events", [FIRST, SECOND], ids=["first generation", "second generation"])
 def test_the_stream_example_prints_every_event(endpoint, monkeypatch, capsys, events):
     with endpoint(lambda _: streamed(events)) as stub:
-        names = run(STREAM, stub.url, monkeypatch)
+        names = run(STREAM, "demo:route", stub.url, monkeypatch)
         names.clear()
     printed = capsys.readouterr().out.splitlines()
     assert [line.partition("(")[0] for line in printed] == [
