@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Generic, TypeVar, Unpack
 
+from friendli._closing import AsyncClosing, Closing
 from friendli._settings import ClientOptions, Settings
 from friendli._transport import AsyncTransport, SyncTransport
 from friendli.completions import AsyncCompletions, FriendliCompletions, SyncCompletions
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from friendli._settings import Token
     from friendli._transport import AsyncClient, SyncClient
 
@@ -25,7 +24,7 @@ class Dedicated(Generic[Completions]):
     completions: Completions
 
 
-class SyncFriendli:
+class SyncFriendli(Closing):
     """The blocking client. Use it as it is, or as a context manager that closes its connections.
 
     `token` is a string, or a callable that gives one for each attempt; None reads FRIENDLI_TOKEN. `client` is an HTTP
@@ -44,19 +43,11 @@ class SyncFriendli:
         """Close the connections that are the client's own."""
         self._transport.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}(server_url={self._settings.server_url!r})"
 
 
-class AsyncFriendli:
+class AsyncFriendli(AsyncClosing):
     """The async client. Use it as it is, or as an async context manager that closes its connections.
 
     `async_client` is an HTTP client of your own, which is left open; the rest is as with `SyncFriendli`.
@@ -73,19 +64,11 @@ class AsyncFriendli:
         """Close the connections that are the client's own."""
         await self._transport.aclose()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}(server_url={self._settings.server_url!r})"
 
 
-class Friendli:
+class Friendli(Closing, AsyncClosing):
     """Both in one: `complete` and `stream` block, `complete_async` and `stream_async` are awaited.
 
     Arguments are those of `SyncFriendli` and `AsyncFriendli` together. `with` closes the blocking connections, `async
@@ -113,22 +96,6 @@ class Friendli:
         """Close all connections that are the client's own."""
         self._transport.close()
         await self._async_transport.aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(server_url={self._settings.server_url!r})"

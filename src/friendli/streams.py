@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from friendli._closing import AsyncClosing, Closing
 from friendli._transport import BodyBrokenError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
-    from types import TracebackType
 
     from friendli._call import Reply
     from friendli._reader import StreamReader
@@ -17,19 +17,11 @@ if TYPE_CHECKING:
     from friendli.models.stream import StreamedCompletionsResult
 
 
-class CompletionStream:
-    """Iterate it for events: one per token, then one `complete` event. Also a context manager that closes it.
+class _Answered:
+    """What is known of a stream as soon as its answer has begun."""
 
-    Raises `StreamTruncatedError` if the stream breaks off, `APIStreamError` if the endpoint reports a failure in it.
-    Dropping it half read closes the connection; reading it to the end gives the connection back for the next call.
-    """
-
-    def __init__(self, reply: Reply, body: SyncBody) -> None:
-        from friendli._reader import StreamReader
-
+    def __init__(self, reply: Reply) -> None:
         self._reply = reply
-        self._body = body
-        self._events = _events(body, StreamReader(reply))
 
     @property
     def request_id(self) -> str | None:
@@ -40,6 +32,21 @@ class CompletionStream:
     def response(self) -> object:
         """The HTTP library's response."""
         return self._reply.raw
+
+
+class CompletionStream(_Answered, Closing):
+    """Iterate it for events: one per token, then one `complete` event. Also a context manager that closes it.
+
+    Raises `StreamTruncatedError` if the stream breaks off, `APIStreamError` if the endpoint reports a failure in it.
+    Dropping it half read closes the connection; reading it to the end gives the connection back for the next call.
+    """
+
+    def __init__(self, reply: Reply, body: SyncBody) -> None:
+        from friendli._reader import StreamReader
+
+        super().__init__(reply)
+        self._body = body
+        self._events = _events(body, StreamReader(reply))
 
     def __iter__(self) -> Iterator[StreamedCompletionsResult]:
         return self._events
@@ -52,34 +59,16 @@ class CompletionStream:
         self._events.close()
         self._body.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class AsyncCompletionStream:
+class AsyncCompletionStream(_Answered, AsyncClosing):
     """The async twin of `CompletionStream`."""
 
     def __init__(self, reply: Reply, body: AsyncBody) -> None:
         from friendli._reader import StreamReader
 
-        self._reply = reply
+        super().__init__(reply)
         self._body = body
         self._events = _events_async(body, StreamReader(reply))
-
-    @property
-    def request_id(self) -> str | None:
-        """The endpoint's name for this request."""
-        return self._reply.headers.get("x-request-id")
-
-    @property
-    def response(self) -> object:
-        """The HTTP library's response."""
-        return self._reply.raw
 
     def __aiter__(self) -> AsyncIterator[StreamedCompletionsResult]:
         return self._events
@@ -91,14 +80,6 @@ class AsyncCompletionStream:
         """Stop here; iterating further ends at once. Closing again does nothing."""
         await self._events.aclose()
         await self._body.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
 
 # Neither generator may refer to its stream: the cycle would keep an abandoned connection open until a collection.

@@ -35,10 +35,6 @@ class BlockPool:
         """How many blocks can be allocated now."""
         return len(self._free) + len(self._idle)
 
-    @property
-    def held(self) -> int:
-        return self._count - self.available
-
     def allocate(self) -> int:
         """A block for one holder, its content undefined; there must be one available."""
         if self._free:

@@ -32,11 +32,6 @@ class Job:
         leader = Sequence(request, 0, _tokens(request, 0), arrival, keys)
         return cls(request, leader, {0: leader})
 
-    @property
-    def rows(self) -> int:
-        """How many rows of a step this job takes, or will take once it has forked."""
-        return len(self.live) if self.forked else len(self.request.seeds)
-
     def note_cached(self, tokens: int) -> None:
         if self.cached_tokens is None:
             self.cached_tokens = tokens

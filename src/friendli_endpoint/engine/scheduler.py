@@ -117,8 +117,8 @@ class Scheduler:
         return rows <= self._limits.max_rows and needed + len(self._running) <= self._pool.available
 
     def _rows_of(self, sequence: Sequence) -> int:
-        job = self._jobs[sequence.request.id]
-        return 1 if job.forked else job.rows
+        """How many rows of a step it takes, or will take once its request has forked."""
+        return 1 if self._jobs[sequence.request.id].forked else len(sequence.request.seeds)
 
     def _start(self, sequence: Sequence, prefix: list[int]) -> None:
         for block in prefix:

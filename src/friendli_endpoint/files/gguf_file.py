@@ -5,7 +5,6 @@ Strings of arrays (a tokenizer's vocabulary) are only walked over, and made when
 
 from __future__ import annotations
 
-import mmap
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias, overload
 import numpy as np
 
 from friendli_endpoint.errors import ModelError
-from friendli_endpoint.files.stored import Kind, StoredTensor, stored_bytes
+from friendli_endpoint.files.stored import Kind, StoredTensor, mapped, stored_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,11 +67,7 @@ class GGUFFile:
 
 def read_file(path: Path) -> GGUFFile:
     """Metadata and tensors of a GGUF file; ModelError when it is none, is broken, or has been cut short."""
-    try:
-        with path.open("rb") as file:
-            view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"cannot read {path}: {error}") from error
+    view = mapped(path)
     try:
         return _Cursor(view).file()
     except (struct.error, IndexError, OverflowError) as error:

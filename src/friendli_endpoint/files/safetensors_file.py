@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import mmap
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from friendli_endpoint.errors import ModelError
-from friendli_endpoint.files.stored import Kind, StoredTensor, stored_bytes
+from friendli_endpoint.files.stored import Kind, StoredTensor, mapped, stored_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,11 +48,7 @@ def read_json(path: Path) -> Mapping[str, object]:
 
 def read_file(path: Path) -> dict[str, StoredTensor]:
     """The tensors of one safetensors file; ModelError when it is broken or has been cut short."""
-    try:
-        with path.open("rb") as file:
-            view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"cannot read {path}: {error}") from error
+    view = mapped(path)
     try:
         header, start = _header(view)
         return {name: _tensor(name, entry, view[start:]) for name, entry in header.items() if name != METADATA}

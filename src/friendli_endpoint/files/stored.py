@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ import gguf
 from friendli_endpoint.errors import ModelError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -55,6 +58,15 @@ class StoredTensor:
         widened = blocks.reshape(-1, _wide_row(blocks.nbytes, gguf.GGML_QUANT_SIZES[self.kind][1]))
         values: NDArray[np.float32] = gguf.dequantize(widened, self.kind).reshape(self.shape)
         return values
+
+
+def mapped(path: Path) -> memoryview:
+    """The bytes of a file, read only when touched; ModelError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot read {path}: {error}") from error
 
 
 def stored_bytes(name: str, kind: Kind, shape: tuple[int, ...]) -> int:
