@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, assert_never
 from friendli_endpoint.engine.batch import batch_of
 from friendli_endpoint.engine.scheduler import Scheduler
 from friendli_endpoint.engine.vocabulary import Abort, Failed, Submit
-from friendli_endpoint.sampling.sampler import NO_TOKEN, Draw, Sampler
+from friendli_endpoint.sampling.draw import NO_TOKEN, Draw
 
 if TYPE_CHECKING:
     from friendli_endpoint.engine.plan import Limits, Plan
     from friendli_endpoint.engine.step_model import StepModel
     from friendli_endpoint.engine.vocabulary import Event, Request, ToEngine
+    from friendli_endpoint.sampling.sampler import Sampler
 
 
 class EngineCore:
@@ -45,8 +46,8 @@ class EngineCore:
         if plan.rows:
             self._model.copy_blocks(plan.copies)
             logits = self._model.forward(batch_of(plan))
-            tokens = self._sampler.sample(logits, _draws(plan))
-            events += self._scheduler.commit(plan, [None if token == NO_TOKEN else token for token in tokens])
+            picks = self._sampler.sample(logits, _draws(plan))
+            events += self._scheduler.commit(plan, [None if token == NO_TOKEN else token for token, _ in picks])
         if self._verify or not self._scheduler.busy:
             self._scheduler.check_integrity()
         return events
@@ -76,7 +77,7 @@ def _draws(plan: Plan) -> list[Draw]:
     """One draw per sequence that wants a token; sequences of one row share its logits."""
     rows = [row for row in plan.rows if row.draws]
     return [
-        Draw(i, sequence.request.controls, sequence.request.seeds[sequence.choice], sequence.generated)
+        Draw(i, sequence.request, sequence.request.seeds[sequence.choice], sequence.generated)
         for i, row in enumerate(rows)
         for sequence in row.draws
     ]

@@ -26,6 +26,7 @@ FAKE_CARD = ModelCard(
     block_size=32,
     kv_blocks=64,
     weights="none",
+    hidden_size=2,
 )
 
 

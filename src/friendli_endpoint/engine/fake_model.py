@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from friendli_endpoint.engine.step_model import Batch, Logits
 
 _VOCAB: Final = 97
+_HIDDEN: Final = 2
 _EMPTY: Final = -1
 
 
@@ -27,7 +28,7 @@ class FakeStepModel:
     """A `StepModel` whose KV of a token is the token."""
 
     def __init__(self, *, blocks: int = 64, block_size: int = 4, context_length: int = 200) -> None:
-        self._card = ModelCard("fake", "fake", _VOCAB, context_length, block_size, blocks, "none")
+        self._card = ModelCard("fake", "fake", _VOCAB, context_length, block_size, blocks, "none", _HIDDEN)
         self._kv = np.full((blocks, block_size), _EMPTY, np.int64)
         self.batches: list[Batch] = []
         """Every forward so far."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
@@ -22,7 +22,8 @@ class Batch:
 
     Row r computes `tokens[row_begins[r]:row_begins[r + 1]]` at positions `past_lens[r], past_lens[r] + 1, ...` and
     keeps its KV in the blocks `blocks[block_begins[r]:block_begins[r + 1]]`, enough of them for past and new tokens.
-    `sampled` holds the S indices into `tokens` whose logits are wanted (S may be 0).
+    `sampled` holds the S indices into `tokens` whose logits are wanted (S may be 0). The tokens at
+    the E indices `replaced` enter the model as `embeddings` instead of their own.
     """
 
     tokens: NDArray[np.int64]  # [T]
@@ -31,6 +32,8 @@ class Batch:
     blocks: NDArray[np.int32]  # [sum of the rows' block tables]
     block_begins: NDArray[np.int32]  # [R + 1]
     sampled: NDArray[np.int64]  # [S]
+    replaced: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))  # [E]
+    embeddings: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))  # [E, hidden size]
 
 
 class StepModel(Protocol):

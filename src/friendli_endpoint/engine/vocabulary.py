@@ -6,35 +6,96 @@ then one `Finished` per choice (or one `Failed` for the whole request).
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
 
 FinishReason: TypeAlias = Literal["stop", "length"]
 
+MOST_LOGPROBS: Final = 64
+"""How many alternatives per token can be reported: those that sampling looks at anyway."""
+
+
+class Grammar(Struct, frozen=True, array_like=True):
+    """What the text of a choice has to match as a whole: a JSON Schema, serialised, or a regular expression."""
+
+    kind: Literal["json_schema", "regex"]
+    source: str
+
 
 class Controls(Struct, frozen=True, array_like=True):
     """How a row's logits become a token; the defaults sample from the unmodified distribution.
 
-    `temperature` 0 and `top_k` 1 are greedy. `top_k` 0 and `top_p` 1 are off.
+    `temperature` 0 and `top_k` 1 are greedy. Neutral values: `top_k` 0, `top_p` 1, `min_p` 0, `xtc_probability` 0,
+    penalties 0 (repetition 1), `no_repeat_ngram` 1. No token of `eos_tokens` is drawn before `min_tokens` others.
+    `bad_words` are token sequences that never appear. `forced` is the whole output, whatever the logits say. What each
+    of them does, and in which order, is written in docs/sampling.md.
     """
 
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
+    min_p: float = 0.0
+    xtc_threshold: float = 0.0
+    xtc_probability: float = 0.0
+    repetition_penalty: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    no_repeat_ngram: int = 1
+    min_tokens: int = 0
+    bad_words: tuple[tuple[int, ...], ...] = ()
+    forced: tuple[int, ...] = ()
+    grammar: Grammar | None = None
 
     @property
     def greedy(self) -> bool:
         return self.temperature == 0 or self.top_k == 1
 
 
+BeamKind: TypeAlias = Literal["DETERMINISTIC", "NAIVE_SAMPLING", "STOCHASTIC"]
+
+
+class Beams(Struct, frozen=True, array_like=True):
+    """Beam search of `width` beams instead of one continuation.
+
+    `pre_normalize`: the controls see log-probabilities instead of logits. `post_normalize`: what they leave is made a
+    distribution again. A beam that generates one of the sequences `stop_tokens` is complete.
+    """
+
+    width: int
+    kind: BeamKind = "DETERMINISTIC"
+    length_penalty: float = 1.0
+    early_stopping: bool = False
+    pre_normalize: bool = False
+    post_normalize: bool = True
+    stop_tokens: tuple[tuple[int, ...], ...] = ()
+
+
+class Report(Struct, frozen=True, array_like=True):
+    """What is told of each token beside itself, all of it from the unmodified logits.
+
+    `logprobs`: its log-probability and those of so many most probable tokens (0 to `MOST_LOGPROBS`); None: nothing.
+    `logits`: the whole row.
+    """
+
+    logprobs: int | None = None
+    logits: bool = False
+
+
+class Embeddings(Struct, frozen=True, array_like=True):
+    """Vectors that stand in for the prompt's tokens at `positions` (ascending): float32 [positions, hidden size]."""
+
+    positions: tuple[int, ...]
+    values: bytes
+
+
 class Request(Struct, frozen=True, array_like=True):
     """One prompt and everything that decides its continuation.
 
-    `seeds` has one 64-bit seed per choice, so its length is `n`. `max_tokens` bounds each choice and is already
-    resolved: prompt and output fit the context. A choice that samples one of `eos_tokens` finishes with "stop"; that
-    token is not reported. `scope` keeps prefix caches apart (team). `generated` holds tokens per choice that an
-    earlier engine has already reported: they are replayed, not reported again.
+    `seeds` has one 64-bit seed per choice, so its length is `n`; with `beams` there is one. `max_tokens` bounds each
+    choice and is already resolved: prompt and output fit the context. A choice that samples one of `eos_tokens`
+    finishes with "stop"; that token is not reported. `scope` keeps prefix caches apart (team). `generated` holds tokens
+    per choice that an earlier engine has already reported: they are replayed, not reported again.
     """
 
     id: str
@@ -43,6 +104,9 @@ class Request(Struct, frozen=True, array_like=True):
     max_tokens: int
     eos_tokens: tuple[int, ...] = ()
     controls: Controls = Controls()
+    report: Report = Report()
+    beams: Beams | None = None
+    embeddings: Embeddings | None = None
     adapter: str | None = None
     scope: str = ""
     generated: tuple[tuple[int, ...], ...] = ()
@@ -58,6 +122,7 @@ class ModelCard(Struct, frozen=True, array_like=True):
     block_size: int
     kv_blocks: int
     weights: str
+    hidden_size: int
 
     @property
     def longest_sequence(self) -> int:
@@ -97,10 +162,24 @@ class Prefilled(Struct, frozen=True, array_like=True, tag="prefilled"):
     cached_tokens: int
 
 
+class Scores(Struct, frozen=True, array_like=True):
+    """What a `Report` asked for, of one token: natural logarithms, and float32 logits [vocab] as bytes.
+
+    `top` are the most probable tokens with their log-probabilities, highest first.
+    """
+
+    logprob: float
+    top: tuple[tuple[int, float], ...] = ()
+    logits: bytes | None = None
+
+
 class Sampled(Struct, frozen=True, array_like=True, tag="sampled"):
+    """The next token of a choice. A beam search reports its result so, all at once when it is done."""
+
     request_id: str
     choice: int
     token: int
+    scores: Scores | None = None
 
 
 class Finished(Struct, frozen=True, array_like=True, tag="finished"):
@@ -112,10 +191,14 @@ class Finished(Struct, frozen=True, array_like=True, tag="finished"):
 
 
 class Failed(Struct, frozen=True, array_like=True, tag="failed"):
-    """A whole request failed inside the engine; its last event."""
+    """A whole request failed inside the engine; its last event.
+
+    `field` is the request's field that is to blame, named as in the interface; None: it is not the request's fault.
+    """
 
     request_id: str
     message: str
+    field: str | None = None
 
 
 TokenEvent: TypeAlias = Prefilled | Sampled | Finished

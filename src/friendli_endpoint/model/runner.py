@@ -49,6 +49,7 @@ class PagedModel:
             block_size=BLOCK_SIZE,
             kv_blocks=blocks,
             weights="f16" if options.weights == "f16" else "i8",
+            hidden_size=config.hidden,
         )
 
     @property

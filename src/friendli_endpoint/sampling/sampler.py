@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
-from friendli_endpoint.sampling.draw import pick, pick_from_row
+from friendli_endpoint.sampling.draw import NO_TOKEN, Draw, Pick
+from friendli_endpoint.sampling.pick import pick, pick_from_row
 from friendli_endpoint.sampling.random import uniforms
 
 if TYPE_CHECKING:
@@ -17,24 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from friendli_endpoint.engine.step_model import Logits
-    from friendli_endpoint.engine.vocabulary import Controls
     from friendli_endpoint.sampling.head import Heads
 
-NO_TOKEN: Final = -1
-"""What a draw gives when its row has no finite maximum: the model failed on it."""
-
-
 _LARGEST_SCALE: Final = 1e30
-
-
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """One token wanted: from which row of the logits, under which controls, at which place of which random stream."""
-
-    row: int
-    controls: Controls
-    seed: int
-    position: int
 
 
 class FindsHeads(Protocol):
@@ -50,16 +35,16 @@ class Sampler:
     def __init__(self, heads: FindsHeads) -> None:
         self._heads = heads
 
-    def sample(self, logits: Logits, draws: Sequence[Draw]) -> list[int]:
+    def sample(self, logits: Logits, draws: Sequence[Draw]) -> list[Pick]:
         """One token per draw, `NO_TOKEN` where the row is not finite; several draws may share a row."""
         tokens = [NO_TOKEN] * len(draws)
-        greedy = [i for i, draw in enumerate(draws) if draw.controls.greedy]
-        random = [i for i, draw in enumerate(draws) if not draw.controls.greedy]
+        greedy = [i for i, draw in enumerate(draws) if draw.request.controls.greedy]
+        random = [i for i, draw in enumerate(draws) if not draw.request.controls.greedy]
         for indices, choose in ((greedy, self._argmax), (random, self._random)):
             if indices:
                 for i, token in zip(indices, choose(logits, [draws[i] for i in indices]), strict=True):
                     tokens[i] = token
-        return tokens
+        return [Pick(token) for token in tokens]
 
     def _argmax(self, logits: Logits, draws: Sequence[Draw]) -> list[int]:
         rows = [draw.row for draw in draws]
@@ -83,11 +68,11 @@ class Sampler:
                 tokens.append(NO_TOKEN)
                 continue
             whole = probabilities.shape[1] == rows.shape[1]
-            rank = pick(probabilities[i], draw.controls, uniform, whole=whole)
+            rank = pick(probabilities[i], draw.request.controls, uniform, whole=whole)
             if rank is not None and not whole and heads.logits[i, rank] == heads.logits[i, -1]:
                 rank = None  # one of equal logits of which the head's end may have cut off some
             if rank is None:
-                tokens.append(pick_from_row(rows[i], float(scales[i]), log_sum, draw.controls, uniform))
+                tokens.append(pick_from_row(rows[i], float(scales[i]), log_sum, draw.request.controls, uniform))
             else:
                 tokens.append(int(heads.tokens[i, rank]))
         return tokens
@@ -95,7 +80,7 @@ class Sampler:
 
 def _scales(draws: Sequence[Draw]) -> NDArray[np.float32]:
     """1 / temperature, bounded so that the smallest temperature is not infinity in float32."""
-    return np.array([min(1 / draw.controls.temperature, _LARGEST_SCALE) for draw in draws], np.float32)
+    return np.array([min(1 / draw.request.controls.temperature, _LARGEST_SCALE) for draw in draws], np.float32)
 
 
 def _rows(logits: Logits, rows: list[int]) -> Logits:
