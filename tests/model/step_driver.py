@@ -10,7 +10,7 @@ import numpy as np
 from friendli_endpoint.engine.step_model import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -33,14 +33,25 @@ class Driver:
         self.model = model
         self.free = list(range(model.card.kv_blocks))
 
-    def step(self, rows: Sequence[Row], new: Sequence[Sequence[int]], *, every: bool = False) -> NDArray[np.float32]:
-        """One forward over `new[i]` tokens of `rows[i]`; logits of each one's last token, or of `every` token."""
+    def step(
+        self,
+        rows: Sequence[Row],
+        new: Sequence[Sequence[int]],
+        *,
+        every: bool = False,
+        replaced: Mapping[int, NDArray[np.float32]] | None = None,
+    ) -> NDArray[np.float32]:
+        """One forward over `new[i]` tokens of `rows[i]`; logits of each one's last token, or of `every` token.
+
+        `replaced` has embeddings for tokens by their index among all the new ones.
+        """
         size = self.model.card.block_size
         for row, tokens in zip(rows, new, strict=True):
             while len(row.blocks) * size < row.past + len(tokens):
                 row.blocks.append(self.free.pop())
         begins = _begins([len(tokens) for tokens in new])
         total = int(begins[-1])
+        replaced = replaced or {}
         batch = Batch(
             tokens=np.concatenate([np.asarray(tokens, np.int64) for tokens in new]),
             past_lens=np.array([row.past for row in rows], np.int32),
@@ -48,6 +59,8 @@ class Driver:
             blocks=np.concatenate([np.array(row.blocks, np.int32) for row in rows]),
             block_begins=_begins([len(row.blocks) for row in rows]),
             sampled=np.arange(total, dtype=np.int64) if every else (begins[1:] - 1).astype(np.int64),
+            replaced=np.array(list(replaced), np.int64),
+            embeddings=np.array(list(replaced.values()), np.float32),
         )
         logits = self.model.forward(batch).copy()
         for row, tokens in zip(rows, new, strict=True):

@@ -6,6 +6,7 @@ So a wrong block table, a missed copy or a block handed to two sequences changes
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from zlib import crc32
 
 import numpy as np
 
@@ -25,7 +26,7 @@ _EMPTY: Final = -1
 
 
 class FakeStepModel:
-    """A `StepModel` whose KV of a token is the token."""
+    """A `StepModel` whose KV of a token is the token, and of a replaced one `stand_in`."""
 
     def __init__(self, *, blocks: int = 64, block_size: int = 4, context_length: int = 200) -> None:
         self._card = ModelCard("fake", "fake", _VOCAB, context_length, block_size, blocks, "none", _HIDDEN)
@@ -40,8 +41,10 @@ class FakeStepModel:
     def forward(self, batch: Batch) -> Logits:
         self.batches.append(batch)
         ends = {int(end) - 1: row for row, end in enumerate(batch.row_begins[1:])}
+        tokens = batch.tokens.copy()
+        tokens[batch.replaced] = [stand_in(embedding) for embedding in batch.embeddings]
         for row in range(len(batch.past_lens)):
-            self._write(batch, row)
+            self._write(batch, row, tokens)
         contexts = [self._context(batch, ends[int(token)]) for token in batch.sampled]
         return np.array([context_logits(context) for context in contexts], np.float32).reshape(-1, _VOCAB)
 
@@ -56,14 +59,19 @@ class FakeStepModel:
         positions = np.arange(length)
         return table[positions // self._card.block_size], positions % self._card.block_size
 
-    def _write(self, batch: Batch, row: int) -> None:
+    def _write(self, batch: Batch, row: int, tokens: NDArray[np.int64]) -> None:
         blocks, offsets = self._slots(batch, row)
         past = int(batch.past_lens[row])
-        self._kv[blocks[past:], offsets[past:]] = batch.tokens[batch.row_begins[row] : batch.row_begins[row + 1]]
+        self._kv[blocks[past:], offsets[past:]] = tokens[batch.row_begins[row] : batch.row_begins[row + 1]]
 
     def _context(self, batch: Batch, row: int) -> NDArray[np.int64]:
         context: NDArray[np.int64] = self._kv[self._slots(batch, row)]
         return context
+
+
+def stand_in(embedding: NDArray[np.float32]) -> int:
+    """What `context_logits` reads where this vector [hidden size] replaced a token; no token's own number."""
+    return _VOCAB + crc32(embedding.tobytes())
 
 
 def context_logits(context: NDArray[np.int64]) -> NDArray[np.float64]:

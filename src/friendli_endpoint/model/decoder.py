@@ -16,7 +16,7 @@ from friendli_endpoint.model.paged_attention import Heads, RowInputs, attend, ca
 from friendli_endpoint.model.quantise import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
@@ -40,7 +40,8 @@ class Shared:
 
 
 def build(checkpoint: Checkpoint, mode: WeightMode, threads: int) -> ov.Model:
-    """The graph; inputs: the rows and caches of paged attention, int64 `tokens` and `positions` [T], `sampled` [S].
+    """The graph; inputs: the rows and caches of paged attention, int64 `tokens` and `positions` [T], `sampled` [S],
+    `replaced` [E], and float32 `embeddings` [E, 1, hidden size] that tokens `replaced` have instead of their own.
 
     Its one output holds the logits of the sampled tokens, float32 [S, vocabulary].
     """
@@ -65,12 +66,13 @@ class _Decoder:
 
     def model(self) -> ov.Model:
         config = self._config
-        tokens, positions, sampled = (self._input(name) for name in ("tokens", "positions", "sampled"))
+        tokens, positions, sampled, replaced = map(self._input, ("tokens", "positions", "sampled", "replaced"))
+        embeddings = self._input("embeddings", [-1, 1, config.hidden], ov.Type.f32)
         rows = RowInputs.create()
         self._parameters += rows.parameters()
         shared = Shared(rows, pieces.rope_table(positions, config.rope))
         embedding = pieces.weight(self._weights["embedding"].result())
-        x = pieces.rows(embedding, pieces.column(tokens))
+        x = pieces.with_rows(pieces.rows(embedding, pieces.column(tokens)), replaced, embeddings)
         for layer in range(config.layers):
             x = self._layer(x, layer, shared)
         # Only rows that are sampled reach the head, the model's largest product.
@@ -124,7 +126,7 @@ class _Decoder:
     def _norm(self, x: Value, name: str) -> ov.Node:
         return pieces.rms_norm(x, self._tensors[name].float32(), self._config.norm_epsilon)
 
-    def _input(self, name: str) -> ov.Node:
-        node = parameter(name, [-1], ov.Type.i64)
+    def _input(self, name: str, shape: Sequence[int] = (-1,), dtype: ov.Type = ov.Type.i64) -> ov.Node:
+        node = parameter(name, list(shape), dtype)
         self._parameters.append(node)
         return node

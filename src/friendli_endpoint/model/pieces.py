@@ -94,6 +94,11 @@ def rows(table: Value, indices: Value) -> ov.Node:
     return op.gather(table, indices, op.constant(np.int64(0)))
 
 
+def with_rows(table: Value, indices: Value, values: Value) -> ov.Node:
+    """`table` with `values` for its rows at int64 `indices`, of which there may be none."""
+    return op.scatter_update(table, indices, values, op.constant(np.int64(0)))
+
+
 def column(indices: Value) -> ov.Node:
     """[T] -> [T, 1]."""
     return op.unsqueeze(indices, _integers(1))

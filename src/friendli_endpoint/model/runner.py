@@ -85,6 +85,8 @@ class PagedModel:
             "tokens": tokens,
             "positions": np.arange(len(tokens), dtype=np.int64) + np.repeat(past - begins[:-1], lengths),
             "sampled": _at_least_two(batch.sampled),
+            "replaced": batch.replaced,
+            "embeddings": batch.embeddings.reshape(len(batch.replaced), 1, self._card.hidden_size),
             "past_lens": past,
             "subsequence_begins": begins,
             "block_indices": blocks,
