@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -19,12 +20,14 @@ NOTHING_LEFT: Final = -2
 class Place(NamedTuple):
     """A beam among those of its search: the `slot`-th, with the log-probability of its tokens so far.
 
-    `perturbed` is that plus Gumbel noise (stochastic beam search alone).
+    `perturbed` is that plus Gumbel noise; a candidate that is perturbed below `floor` cannot matter any more
+    (stochastic beam search alone).
     """
 
     slot: int
     score: float
     perturbed: float = 0.0
+    floor: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
