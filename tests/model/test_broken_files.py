@@ -10,11 +10,11 @@ import gguf
 import numpy as np
 import pytest
 from gguf_writer import write_gguf
-from random_model import CONFIG, weights, write_folder
 from safetensors.numpy import save_file
 
 from friendli_endpoint.errors import ModelError
 from friendli_endpoint.model import inspect
+from random_model import CONFIG, weights, write_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from random_model import write_folder
 from step_driver import Driver, Row
 
 from friendli_endpoint.errors import EngineError
 from friendli_endpoint.model import ModelOptions, load, loading
 from friendli_endpoint.model.from_folder import model_name
+from random_model import write_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from random_model import write_folder
 from step_driver import Driver, Row
 
 from friendli_endpoint.engine.step_model import Batch
 from friendli_endpoint.model import ModelOptions, load
+from random_model import write_folder
 
 if TYPE_CHECKING:
     from friendli_endpoint.engine.step_model import StepModel

@@ -8,7 +8,6 @@ import gguf
 import numpy as np
 import pytest
 from gguf_writer import write_gguf
-from random_model import write_folder
 from step_driver import Driver, Row
 
 from friendli_endpoint.errors import ModelError
@@ -16,6 +15,7 @@ from friendli_endpoint.files.gguf_file import read_file
 from friendli_endpoint.files.stored import KINDS, Kind, StoredTensor, stored_bytes
 from friendli_endpoint.model import ModelOptions, load
 from friendli_endpoint.model.quantise import GROUP, Half, Nibbles, Packed, Weight, pack
+from random_model import write_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,6 +9,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -28,16 +29,17 @@ CONFIG: dict[str, object] = {
 }
 
 
-def write_folder(folder: Path, **changes: object) -> Path:
+def write_folder(folder: Path, spread: Mapping[str, float] | None = None, **changes: object) -> Path:
     """`changes` are made to CONFIG; its sizes decide the tensors. Returns `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     config = CONFIG | changes
     (folder / "config.json").write_text(json.dumps(config))
-    save_file(weights(config), folder / "model.safetensors")
+    save_file(weights(config, spread), folder / "model.safetensors")
     return folder
 
 
-def weights(config: dict) -> dict[str, NDArray[np.float32]]:
+def weights(config: dict, spread: Mapping[str, float] | None = None) -> dict[str, NDArray[np.float32]]:
+    """Normal values, exact in 16 bits; `spread` has the deviation of matrices by the last part of their name."""
     rng = np.random.default_rng(5)
     hidden, inner, heads = config["hidden_size"], config["intermediate_size"], config["num_attention_heads"]
     keys = hidden // heads * config["num_key_value_heads"]
@@ -48,5 +50,9 @@ def weights(config: dict) -> dict[str, NDArray[np.float32]]:
         shapes |= {f"{layer}self_attn.{p}_proj": (hidden if p in "qo" else keys, hidden) for p in "qkvo"}
         shapes |= {f"{layer}mlp.{p}_proj": (inner, hidden) for p in ("gate", "up")}
         shapes[layer + "mlp.down_proj"] = (hidden, inner)
-    values = {f"{name}.weight": rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
-    return {name: 1 + value / 4 if value.ndim == 1 else value / 8 for name, value in values.items()}
+    if not config["tie_word_embeddings"]:
+        shapes["lm_head"] = (config["vocab_size"], hidden)
+    deviations = {name: (spread or {}).get(name.rpartition(".")[2], 1 / 8) for name in shapes}
+    normal = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    values = {name: 1 + v / 4 if v.ndim == 1 else v * deviations[name] for name, v in normal.items()}
+    return {f"{name}.weight": v.astype(np.float16).astype(np.float32) for name, v in values.items()}
