@@ -31,6 +31,7 @@ class Tokenizer:
     suffix: tuple[int, ...] = ()
     vocab_size: int = field(init=False)
     _bytes: dict[int, bytes] = field(init=False, default_factory=dict)
+    _names: dict[int, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         size = max(self.backend.get_vocab_size(with_added_tokens=False), 1 + max(self.added, default=-1))
@@ -42,12 +43,19 @@ class Tokenizer:
         Special tokens written in the text count as what they name, as in the reference tokenizers: a chat template is
         part of the prompt here. Raises RequestError when `text` is not Unicode (a lone surrogate).
         """
+        return [*self.prefix, *self._ids(text, add_special_tokens=True), *self.suffix]
+
+    def encode_part(self, text: str) -> list[int]:
+        """The tokens for `text` alone, with nothing put around it; otherwise as `encode`."""
+        return self._ids(text, add_special_tokens=False)
+
+    def _ids(self, text: str, *, add_special_tokens: bool) -> list[int]:
         try:
             # The batch call gives up the interpreter's lock while it works; the plain one doesn't.
-            (encoding,) = self.backend.encode_batch_fast([text])
+            (encoding,) = self.backend.encode_batch_fast([text], add_special_tokens=add_special_tokens)
         except TypeError as error:  # what the library calls a string that has no UTF-8
             raise RequestError("the text has a lone surrogate, which is not Unicode; send it as UTF-8") from error
-        return [*self.prefix, *encoding.ids, *self.suffix]
+        return encoding.ids
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The text that `tokens` add to what stands before them. Invalid UTF-8 becomes U+FFFD."""
@@ -60,7 +68,31 @@ class Tokenizer:
             known = self._bytes[token] = self._spell(token)
         return known
 
-    def _spell(self, token: int) -> bytes:
+    def display(self, token: int) -> str:
+        """How a person reads `token`: its text, or its name if it is special.
+
+        Bytes that are no text by themselves are written `bytes:\\xe2\\x80`, as OpenAI's completions do; an id that the
+        vocabulary does not know `<id>`.
+        """
+        known = self._names.get(token)
+        if known is None:
+            known = self._names[token] = self._name(token)
+        return known
+
+    def _name(self, token: int) -> str:
+        data = self.token_bytes(token)
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            return "bytes:" + "".join(f"\\x{byte:02x}" for byte in data)
+        return text or self._written(token) or f"<{token}>"
+
+    def _written(self, token: int) -> str | None:
+        """The vocabulary's own writing of `token`, None for an unknown id."""
         # The backend wants an unsigned 32-bit number.
-        text = self.backend.id_to_token(token) if 0 <= token < self.vocab_size else None
+        name: str | None = self.backend.id_to_token(token) if 0 <= token < self.vocab_size else None
+        return name
+
+    def _spell(self, token: int) -> bytes:
+        text = self._written(token)
         return b"" if text is None or self.added.get(token, False) else self.spelling.spell(text)
