@@ -29,13 +29,14 @@ class OracleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Runs oracle scripts; they hand results back as files that their arguments name."""
+    """Runs oracle scripts; they hand results back as files that their arguments name, and import what lies here."""
 
     python: Path
 
     def run(self, script: Path, *args: str | Path) -> None:
         """Run `script` with `args` to its end; OracleError when it fails. Two threads, no network."""
         env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "false"}
+        env["PYTHONPATH"] = str(Path(__file__).parent)
         command = [str(self.python), str(script), *map(str, args)]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
         if done.returncode != 0:
