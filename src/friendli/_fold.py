@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
-from friendli.models.response import CompletionsChoice, CompletionsLogprobs
+from friendli.models.response import CompletionsChoice, CompletionsLogits, CompletionsLogprobs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_LISTS = tuple(CompletionsLogprobs.model_fields)
+
+
+class Logprobs(Protocol):
+    """Four parallel lists about the tokens of a piece; see `CompletionsLogprobs`."""
+
+    @property
+    def text_offset(self) -> Sequence[int] | None: ...
+    @property
+    def token_logprobs(self) -> Sequence[float | None] | None: ...
+    @property
+    def tokens(self) -> Sequence[str] | None: ...
+    @property
+    def top_logprobs(self) -> Sequence[Mapping[str, float] | None] | None: ...
 
 
 @dataclass(slots=True)
 class _Choice:
     texts: list[str] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
-    logprobs: CompletionsLogprobs | None = None
+    logprobs: dict[str, list[object]] = field(default_factory=dict)
+    logits: list[bytes] = field(default_factory=list)
     reason: str | None = None
     seed: int | None = None
 
@@ -22,14 +42,22 @@ class CompletionFold:
     def __init__(self) -> None:
         self._choices: dict[int, _Choice] = {}
 
-    def token(self, index: int, text: str, token: int | None, logprobs: CompletionsLogprobs | None = None) -> None:
-        """Add one piece to the choice `index`; `token` is None where a piece has no token id."""
+    def token(
+        self, index: int, text: str, token: int | None, logprobs: Logprobs | None = None, logits: bytes | None = None
+    ) -> None:
+        """Add one piece to the choice `index`; `token` is None where a piece has no token id.
+
+        `logits`: its row, as little-endian float32.
+        """
         choice = self._choices.get(index) or self._open(index)
         choice.texts.append(text)
         if token is not None:
             choice.tokens.append(token)
         if logprobs is not None:
-            choice.logprobs = _joined(choice.logprobs, logprobs)
+            for name in _LISTS:
+                choice.logprobs.setdefault(name, []).extend(getattr(logprobs, name) or ())
+        if logits is not None:
+            choice.logits.append(logits)
 
     def finish(self, index: int, reason: str | None, seed: int | None) -> None:
         """Close the choice `index`, which may have no pieces at all."""
@@ -56,16 +84,13 @@ def _built(index: int, choice: _Choice) -> CompletionsChoice:
         seed=choice.seed,
         finish_reason=choice.reason,
         tokens=list(choice.tokens),
-        logprobs=choice.logprobs,
+        logprobs=_logprobs(choice.logprobs),
+        output_logits=CompletionsLogits.of(choice.logits) if choice.logits else None,
     )
 
 
-def _joined(first: CompletionsLogprobs | None, more: CompletionsLogprobs) -> CompletionsLogprobs:
-    """Extends `first` in place, so that folding n pieces costs n; the first piece is copied, not taken."""
-    if first is None:
-        return more.model_copy(deep=True)
-    for name in CompletionsLogprobs.model_fields:
-        have, new = getattr(first, name), getattr(more, name)
-        if new:
-            setattr(first, name, new) if have is None else have.extend(new)
-    return first
+def _logprobs(lists: Mapping[str, Sequence[object]]) -> CompletionsLogprobs | None:
+    """Copies, so that a choice can be read while the fold grows; a list that no piece had is None."""
+    if not lists:
+        return None
+    return CompletionsLogprobs.model_validate({name: list(values) or None for name, values in lists.items()})

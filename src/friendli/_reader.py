@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from friendli._call import Failure, Reply
 
 _END = "[DONE]"
+_OF_A_PIECE = ("index", "text", "token", "logprobs", "output_logits")
 _RESULT = TypeAdapter(StreamedCompletionsResult).validator
 _USAGE = TypeAdapter(CompletionsUsage).validator
 
@@ -87,10 +88,7 @@ class StreamReader:
         get = choice.get
         text, token, piece = get("text"), get("token"), None
         if text or token is not None:
-            logprobs = get("logprobs")
-            piece = self._sampled(
-                {"event": "token_sampled", "index": get("index"), "text": text, "token": token, "logprobs": logprobs}
-            )
+            piece = self._sampled({"event": "token_sampled", **{name: get(name) for name in _OF_A_PIECE}})
         if (reason := get("finish_reason")) is not None:
             self._finish(get("index"), reason, get("seed"))
         return piece
@@ -102,7 +100,8 @@ class StreamReader:
     def _sampled(self, piece: object) -> StreamedCompletionsResult:
         result: StreamedCompletionsResult = _RESULT.validate_python({"data": piece})
         if isinstance(data := result.data, StreamedCompletionsTokenSampled):
-            self._fold.token(data.index, data.text, data.token, data.logprobs)
+            logits = data.output_logits.raw() if data.output_logits else None
+            self._fold.token(data.index, data.text, data.token, data.logprobs, logits)
         return result
 
     def _complete(self) -> StreamedCompletionsResult:

@@ -15,30 +15,6 @@ INTEGERS += ["num_beams", "logprobs"]
 NUMBERS = ["temperature", "top_p", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty"]
 FLAGS = ["stream", "early_stopping", "include_output_logits"]
 TOKEN_LISTS = ["tokens", "eos_token"]
-UNSUPPORTED = {
-    "min_tokens": 2,
-    "min_total_tokens": 2,
-    "min_p": 0.1,
-    "xtc_threshold": 0.1,
-    "xtc_probability": 0.1,
-    "frequency_penalty": 0.5,
-    "presence_penalty": -0.5,
-    "repetition_penalty": 1.1,
-    "encoder_repetition_penalty": 1.1,
-    "no_repeat_ngram": 2,
-    "encoder_no_repeat_ngram": 2,
-    "bad_words": ["x"],
-    "bad_word_tokens": [{"tokens": [1]}],
-    "stop_tokens": [{"tokens": [1]}],
-    "response_format": {"type": "json_object"},
-    "forced_output_tokens": [1],
-    "logprobs": 0,
-    "include_output_logprobs": True,
-    "include_output_logits": True,
-    "num_beams": 2,
-    "timeout_microseconds": 10,
-    "beam_compat_pre_normalization": True,
-}
 VOCAB = FAKE_CARD.vocab_size
 CONTEXT = FAKE_CARD.longest_sequence
 
@@ -69,12 +45,12 @@ def _wrong_values() -> list[tuple[str, bytes, str]]:
         ("prompt", text) for text in ("[]", "[[]]", '[""]', '""', "5", "true", "{}", "[1]", '["a",null]', '"\\ud800"')
     ]
     wrong += [("model", text) for text in ('""', "1", "[]", "null", '"\\ud800"')]
-    wrong += [("stop", text) for text in ('"x"', '[""]', "[1]", json.dumps(["x"] * 9), json.dumps(["x" * 1001]))]
+    wrong += [("stop", text) for text in ('"x"', '[""]', "[1]", json.dumps(["x"] * 65), json.dumps(["x" * 1001]))]
     wrong += [("stop", '["\\udfff"]'), ("eos_token", json.dumps(list(range(65)))), ("top_k", str(VOCAB + 1))]
     wrong += [("stream_options", text) for text in ("true", '{"include_usage":1}', '{"x":1}', '{"include_usage":true}')]
     wrong += [("max_tokens", str(CONTEXT)), ("max_total_tokens", str(CONTEXT + 1)), ("max_total_tokens", "2")]
     wrong += [("prompt", json.dumps("x" * CONTEXT)), ("tokens", json.dumps([1] * CONTEXT)), ("n", "129")]
-    wrong += [(field, json.dumps(value)) for field, value in UNSUPPORTED.items()]
+    wrong += [("stop", json.dumps([f"{number}{'x' * 900}" for number in range(12)]))]
     return [(f"{field}={text[:24]}", _raw(field, text), field) for field, text in wrong]
 
 

@@ -19,6 +19,7 @@ from friendli.models.request import (
 )
 from friendli.models.response import (
     CompletionsChoice,
+    CompletionsLogits,
     CompletionsLogprobs,
     CompletionsResult,
     CompletionsUsage,
@@ -34,6 +35,7 @@ __all__ = [
     "CompletionsBody",
     "CompletionsChoice",
     "CompletionsFields",
+    "CompletionsLogits",
     "CompletionsLogprobs",
     "CompletionsResult",
     "CompletionsUsage",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rule:
-    """`field` takes the blame where `broken` holds; `advice` says what would be right."""
+    """`field` takes the blame where `broken` holds; `advice` names the other, too, and says what would be right."""
 
     field: str
     broken: Callable[[CompletionsBody], bool]
@@ -52,8 +52,16 @@ def _samples(body: CompletionsBody) -> bool:
     return not neutral
 
 
+def _is_beam(body: CompletionsBody) -> bool:
+    return body.num_beams is not None
+
+
 def _is_deterministic_beam(body: CompletionsBody) -> bool:
-    return body.num_beams is not None and body.beam_search_type in (None, "DETERMINISTIC")
+    return _is_beam(body) and body.beam_search_type in (None, "DETERMINISTIC")
+
+
+def _is_sampling_beam(body: CompletionsBody) -> bool:
+    return _is_beam(body) and not _is_deterministic_beam(body)
 
 
 def _is_structured(body: CompletionsBody) -> bool:
@@ -64,9 +72,22 @@ def _wants_usage_chunk(body: CompletionsBody) -> bool:
     return body.stream_options is not None and bool(body.stream_options.include_usage)
 
 
-RULES: tuple[Rule, ...] = (
+_PROMPTS: tuple[Rule, ...] = (
     Rule("prompt", lambda b: b.prompt is None and b.tokens is None, "one of prompt and tokens must be given"),
     Rule("tokens", lambda b: b.prompt is not None and b.tokens is not None, "give either prompt or tokens, not both"),
+    Rule(
+        "embedding_to_replace",
+        lambda b: bool(b.embedding_to_replace) != bool(b.token_index_to_replace),
+        "embedding_to_replace and token_index_to_replace must be given together",
+    ),
+    Rule(
+        "token_index_to_replace",
+        lambda b: bool(b.token_index_to_replace) and isinstance(b.prompt, list) and len(b.prompt) > 1,
+        "token_index_to_replace needs a single prompt, not a list; send one request for each prompt",
+    ),
+)
+
+_LENGTHS: tuple[Rule, ...] = (
     Rule(
         "max_total_tokens",
         lambda b: b.max_tokens is not None and b.max_total_tokens is not None,
@@ -89,40 +110,88 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "min_tokens",
-        lambda b: bool(b.min_tokens) and _is_structured(b),
-        "min_tokens cannot be used together with response_format",
+        lambda b: bool(b.forced_output_tokens) and (b.min_tokens or 0) > len(b.forced_output_tokens or ()),
+        "min_tokens must not be greater than the number of forced_output_tokens, which are the whole output",
     ),
+)
+
+_OUTPUT: tuple[Rule, ...] = (
     Rule(
         "seed",
         lambda b: isinstance(b.seed, list) and len(b.seed) != (b.n or 1),
         "a list of seeds must hold one seed per choice: as many as n",
     ),
     Rule(
-        "stream_options",
-        lambda b: _wants_usage_chunk(b) and not b.stream,
-        "stream_options can only be used with stream: true",
+        "min_tokens",
+        lambda b: bool(b.min_tokens) and _is_structured(b),
+        "min_tokens cannot be used together with response_format, whose grammar says where the text may end; leave "
+        "out one of them",
     ),
     Rule(
-        "embedding_to_replace",
-        lambda b: (b.embedding_to_replace is None) != (b.token_index_to_replace is None),
-        "embedding_to_replace and token_index_to_replace must be given together",
+        "min_total_tokens",
+        lambda b: bool(b.min_total_tokens) and _is_structured(b),
+        "min_total_tokens cannot be used together with response_format, whose grammar says where the text may end; "
+        "leave out one of them",
     ),
-    Rule("stream", lambda b: b.num_beams is not None and bool(b.stream), "beam search cannot be streamed"),
-    Rule("n", lambda b: b.num_beams is not None and (b.n or 1) > 1, "n must be 1 with beam search"),
-    Rule("stop", lambda b: b.num_beams is not None and bool(b.stop), "stop cannot be used with beam search"),
+    Rule(
+        "forced_output_tokens",
+        lambda b: bool(b.forced_output_tokens) and _is_structured(b),
+        "forced_output_tokens cannot be used together with response_format: they are the whole output already; leave "
+        "out one of them",
+    ),
+    Rule(
+        "stream_options",
+        lambda b: _wants_usage_chunk(b) and not b.stream,
+        "stream_options.include_usage can only be used with stream: true",
+    ),
+)
+
+_BEAMS: tuple[Rule, ...] = (
+    Rule(
+        "stream",
+        lambda b: _is_beam(b) and bool(b.stream),
+        "stream cannot be used with num_beams: the best sequence is known only at the end; leave out one of them",
+    ),
+    Rule(
+        "n",
+        lambda b: _is_beam(b) and (b.n or 1) > 1,
+        "n must be 1 with num_beams: beam search gives its best sequence; send one request for each",
+    ),
+    Rule(
+        "stop",
+        lambda b: _is_beam(b) and bool(b.stop),
+        "stop cannot be used with num_beams; use stop_tokens",
+    ),
+    Rule(
+        "forced_output_tokens",
+        lambda b: _is_beam(b) and bool(b.forced_output_tokens),
+        "forced_output_tokens cannot be used with num_beams: nothing is left to search; leave out one of them",
+    ),
     Rule(
         "num_beams",
         lambda b: _is_deterministic_beam(b) and _samples(b),
-        "deterministic beam search takes no sampling arguments (temperature, top_k, top_p, min_p, xtc_probability)",
+        "num_beams with the deterministic beam_search_type takes no sampling arguments (temperature, top_k, top_p, "
+        "min_p, xtc_probability); leave them out or use NAIVE_SAMPLING or STOCHASTIC",
+    ),
+    Rule(
+        "beam_search_type",
+        lambda b: _is_sampling_beam(b) and (b.temperature == 0 or b.top_k == 1),
+        "beam_search_type NAIVE_SAMPLING and STOCHASTIC have nothing to sample with temperature 0 or top_k 1; use "
+        "DETERMINISTIC without them",
+    ),
+    Rule(
+        "xtc_probability",
+        lambda b: _is_sampling_beam(b) and bool(b.xtc_probability),
+        "xtc_probability cannot be used with num_beams; leave out one of them",
     ),
     Rule(
         "length_penalty",
-        lambda b: b.num_beams is None and b.length_penalty not in (None, 1.0),
+        lambda b: not _is_beam(b) and b.length_penalty not in (None, 1.0),
         "length_penalty can only be used with num_beams",
     ),
     Rule(
         "early_stopping",
-        lambda b: b.num_beams is None and bool(b.early_stopping),
+        lambda b: not _is_beam(b) and bool(b.early_stopping),
         "early_stopping can only be used with num_beams",
     ),
     Rule(
@@ -131,3 +200,5 @@ RULES: tuple[Rule, ...] = (
         "beam_compat_no_post_normalization needs beam_compat_pre_normalization: true",
     ),
 )
+
+RULES: tuple[Rule, ...] = _PROMPTS + _LENGTHS + _OUTPUT + _BEAMS

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+import sys
+from array import array
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Lenient(BaseModel):
@@ -12,7 +20,12 @@ class Lenient(BaseModel):
 
 
 class CompletionsLogprobs(Lenient):
-    """Four parallel lists, one entry per returned token. `top_logprobs` maps token text to log probability."""
+    """Four parallel lists, one entry per returned token: natural logarithms, from the unmodified distribution.
+
+    `text_offset` is where the token's text begins in the choice's text, in characters. `tokens` are texts; one that is
+    no text by itself is written `bytes:\\xe2\\x80`, a special one by its name. `top_logprobs` maps such a text to its
+    log probability: as many alternatives as asked for, and the chosen token always.
+    """
 
     text_offset: list[int] | None = None
     token_logprobs: list[float | None] | None = None
@@ -20,8 +33,41 @@ class CompletionsLogprobs(Lenient):
     top_logprobs: list[dict[str, float] | None] | None = None
 
 
+class CompletionsLogits(Lenient):
+    """The logits behind each token: `shape` is [tokens, vocabulary], `data` the base64 of little-endian float32."""
+
+    shape: tuple[int, int]
+    dtype: str = "float32"
+    data: str = Field(repr=False)
+
+    def rows(self) -> list[array[float]]:
+        """One array of C floats per token; `list(row)` or `numpy.frombuffer(row, "f")` make something else of it."""
+        values = array("f", self.raw())
+        if sys.byteorder == "big":
+            values.byteswap()
+        width = self.shape[1]
+        return [values[begin : begin + width] for begin in range(0, len(values), width)]
+
+    def raw(self) -> bytes:
+        """All rows, one after the other, as little-endian float32."""
+        return b64decode(self.data)
+
+    @classmethod
+    def of(cls, rows: Sequence[bytes]) -> CompletionsLogits:
+        """From rows as little-endian float32; at least one."""
+        return cls(shape=(len(rows), len(rows[0]) // 4), data=b64encode(b"".join(rows)).decode())
+
+
+def is_absent(value: object) -> bool:
+    """Whether a field goes unsaid that is there only for those who ask."""
+    return value is None
+
+
 class CompletionsChoice(Lenient):
-    """One generated text. `finish_reason` is "stop" or "length", None where the server does not say."""
+    """One generated text. `finish_reason` is "stop" or "length", None where the server does not say.
+
+    `logprobs` and `output_logits` are there if they were asked for.
+    """
 
     index: int
     text: str
@@ -29,6 +75,7 @@ class CompletionsChoice(Lenient):
     finish_reason: str | None = None
     tokens: list[int] = []
     logprobs: CompletionsLogprobs | None = None
+    output_logits: CompletionsLogits | None = Field(default=None, exclude_if=is_absent)
 
 
 class PromptTokensDetails(Lenient):

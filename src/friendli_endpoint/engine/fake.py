@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from array import array
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from friendli_endpoint.engine.vocabulary import Finished, ModelCard, Prefilled, Request, Sampled
+from friendli_endpoint.engine.vocabulary import Finished, ModelCard, Prefilled, Request, Sampled, Scores
 from friendli_endpoint.errors import EngineError
 
 if TYPE_CHECKING:
@@ -33,9 +34,11 @@ FAKE_CARD = ModelCard(
 class FakeEngine:
     """An `Engine` in memory.
 
-    A token is a pure function of prompt, the choice's seed and position, unless `script` says otherwise. At most
-    `rows` requests run at once, the others wait. A step takes `step_seconds`. `submitted` and `aborted` record what
-    was asked; `live` holds the ids that wait or run.
+    A token is a pure function of prompt, the choice's seed and position, unless `script` says otherwise, or the
+    request's forced tokens do. Before `min_tokens` an end token gives way to the next one. What a request's report asks
+    for is a pure function of token and position (`scores_of`). The other controls, beams and embeddings are taken and
+    change nothing. At most `rows` requests run at once, the others wait. A step takes `step_seconds`. `submitted` and
+    `aborted` record what was asked; `live` holds the ids that wait or run.
     """
 
     def __init__(
@@ -118,7 +121,7 @@ class FakeEngine:
         while live:
             await self._step()
             for choice in sorted(live):
-                event = _next_event(request, choice, position, scripts[choice])
+                event = _next_event(request, choice, position, scripts[choice], self._card.vocab_size)
                 if isinstance(event, Finished):
                     live.discard(choice)
                 yield event
@@ -131,17 +134,45 @@ class FakeEngine:
             raise self.fail_with
 
     def _tokens(self, request: Request, choice: int) -> Sequence[int]:
+        if request.controls.forced:
+            return request.controls.forced
         if self._script is not None:
             return self._script(request, choice)
         return _continuation(request, choice, self._card.vocab_size)
 
 
-def _next_event(request: Request, choice: int, position: int, tokens: Sequence[int]) -> TokenEvent:
+def _next_event(request: Request, choice: int, position: int, tokens: Sequence[int], vocab_size: int) -> TokenEvent:
+    forced = bool(request.controls.forced)
+    if position >= len(tokens) and (forced or position < request.max_tokens):
+        return Finished(request.id, choice, "stop")
     if position >= request.max_tokens:
         return Finished(request.id, choice, "length")
-    if position >= len(tokens) or tokens[position] in request.eos_tokens:
-        return Finished(request.id, choice, "stop")
-    return Sampled(request.id, choice, tokens[position])
+    token = tokens[position]
+    if token in request.eos_tokens and not forced:
+        if position >= request.controls.min_tokens:
+            return Finished(request.id, choice, "stop")
+        token = (token + 1) % vocab_size
+    return Sampled(request.id, choice, token, scores_of(request, position, token, vocab_size))
+
+
+def scores_of(request: Request, position: int, token: int, vocab_size: int) -> Scores | None:
+    """What the fake tells of `token` at `position`, if the request's report asks.
+
+    The most probable tokens are `token` and the ids after it, at odd positions the id before it, too; their
+    log-probabilities are -0.5, -1.5 and so on. The logits are 0, that of `token` is 1 + `position`.
+    """
+    report = request.report
+    if report.logprobs is None and not report.logits:
+        return None
+    before = position % 2
+    top = tuple(((token - before + rank) % vocab_size, -0.5 - rank) for rank in range(report.logprobs or 0))
+    return Scores(-0.5 - before, top, _row(token, position, vocab_size) if report.logits else None)
+
+
+def _row(token: int, position: int, vocab_size: int) -> bytes:
+    row = array("f", [0.0]) * vocab_size
+    row[token] = 1.0 + position
+    return row.tobytes()
 
 
 def _continuation(request: Request, choice: int, vocab_size: int) -> list[int]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
-from friendli_endpoint.engine.vocabulary import Finished, FinishReason, Prefilled, Request, Sampled, TokenEvent
+from friendli_endpoint.engine.vocabulary import Finished, FinishReason, Prefilled, Request, Sampled, Scores, TokenEvent
 from friendli_endpoint.server.gather import gather
+from friendli_endpoint.server.logprobs import Logprobs, logprobs_of
 from friendli_endpoint.text import ChoiceText
 
 if TYPE_CHECKING:
@@ -20,11 +22,16 @@ if TYPE_CHECKING:
 
 
 class TokenChunk(Struct, frozen=True):
-    """One token of the choice `index` and the text that became safe to send with it, which may be empty."""
+    """One token of the choice `index` and the text that became safe to send with it, which may be empty.
+
+    `logprobs` and `logits` (float32, the whole row) are there if they were asked for.
+    """
 
     index: int
     text: str
     token: int
+    logprobs: Logprobs | None = None
+    logits: bytes | None = None
 
 
 class EndChunk(Struct, frozen=True):
@@ -55,6 +62,10 @@ class _Choice:
     index: int
     seed: int
     text: ChoiceText
+    scores: deque[Scores] = field(default_factory=deque)
+    """Of the tokens that `text` still holds, in their order."""
+    length: int = 0
+    """Characters given so far."""
     ended: bool = False
 
 
@@ -68,14 +79,16 @@ class Continuation:
     request: Request
     first: int
     tokenizer: Tokenizer
-    stop: tuple[str, ...]
+    stop: tuple[str, ...] = ()
+    stop_tokens: tuple[tuple[int, ...], ...] = ()
     completion_tokens: int = 0
     cached_tokens: int = 0
     _choices: list[_Choice] = field(init=False)
 
     def __post_init__(self) -> None:
+        earliest = self.request.controls.min_tokens
         self._choices = [
-            _Choice(self.first + number, seed, ChoiceText(self.tokenizer, self.stop))
+            _Choice(self.first + number, seed, ChoiceText(self.tokenizer, self.stop, self.stop_tokens, earliest))
             for number, seed in enumerate(self.request.seeds)
         ]
 
@@ -86,9 +99,9 @@ class Continuation:
     def take(self, event: TokenEvent) -> list[Chunk]:
         """The chunks that `event` releases. What follows a choice's end is ignored: the engine cannot know yet."""
         match event:
-            case Sampled(choice=number, token=token):
+            case Sampled(choice=number, token=token, scores=scores):
                 choice = self._choices[number]
-                return [] if choice.ended else self._sampled(choice, token)
+                return [] if choice.ended else self._sampled(choice, token, scores)
             case Finished(choice=number, reason=reason):
                 choice = self._choices[number]
                 return [] if choice.ended else self._end(choice, reason, choice.text.finish())
@@ -96,7 +109,9 @@ class Continuation:
                 self.cached_tokens = cached
                 return []
 
-    def _sampled(self, choice: _Choice, token: int) -> list[Chunk]:
+    def _sampled(self, choice: _Choice, token: int, scores: Scores | None) -> list[Chunk]:
+        if scores is not None:
+            choice.scores.append(scores)
         pieces = choice.text.push(token)
         if choice.text.stopped:
             return self._end(choice, "stop", pieces)
@@ -108,7 +123,16 @@ class Continuation:
 
     def _chunks(self, choice: _Choice, pieces: Sequence[Piece]) -> list[Chunk]:
         self.completion_tokens += len(pieces)
-        return [TokenChunk(choice.index, piece.text, piece.token) for piece in pieces]
+        if not choice.scores:
+            return [TokenChunk(choice.index, piece.text, piece.token) for piece in pieces]
+        return [self._scored(choice, piece, choice.scores.popleft()) for piece in pieces]
+
+    def _scored(self, choice: _Choice, piece: Piece, scores: Scores) -> Chunk:
+        told = None
+        if self.request.report.logprobs is not None:
+            told = logprobs_of(scores, piece.token, choice.length, self.tokenizer)
+        choice.length += len(piece.text)
+        return TokenChunk(choice.index, piece.text, piece.token, told, scores.logits)
 
 
 async def chunks(

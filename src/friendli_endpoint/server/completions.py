@@ -11,11 +11,12 @@ from friendli._fold import CompletionFold
 from friendli.models import CompletionsResult, CompletionsUsage, PromptTokensDetails
 from friendli_endpoint.server.chunks import Chunk, Continuation, EndChunk, TokenChunk, UsageChunk, chunks
 from friendli_endpoint.server.connection import while_connected
+from friendli_endpoint.server.deadline import until
 from friendli_endpoint.server.errors import send_json
 from friendli_endpoint.server.limits import read_json_body
+from friendli_endpoint.server.order import Order, read_order
 from friendli_endpoint.server.sse import EventShape, FirstShape, TodaysShape, wants_first_generation
 from friendli_endpoint.server.stream import send_stream
-from friendli_endpoint.server.validation import Order, read_order
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -41,11 +42,15 @@ class Completions:
         self._gate.check()
         body = await read_json_body(scope, receive, self._settings)
         with self._admission.enter() as place:
+            accepted = asyncio.get_running_loop().time()
             key = scope["request_id"].removeprefix("req-")
             order = await asyncio.to_thread(read_order, body, key, self._deployment, self._settings)
             self._gate.check()
             # The place is left before the last bytes go out: a client that comes back at once finds it free.
-            await while_connected(receive, self._reply(scope, send, order, self._chunks(order, place.leave)))
+            source = self._chunks(order, place.leave)
+            if order.timeout_seconds is not None:
+                source = until(accepted + order.timeout_seconds, source)
+            await while_connected(receive, self._reply(scope, send, order, source))
 
     async def _reply(self, scope: Scope, send: Send, order: Order, source: AsyncGenerator[list[Chunk]]) -> None:
         completion_id = scope["request_id"].replace("req-", "cmpl-")
@@ -60,7 +65,7 @@ class Completions:
     def _chunks(self, order: Order, when_done: Callable[[], None]) -> AsyncGenerator[list[Chunk]]:
         n = len(order.requests[0].seeds)
         continuations = [
-            Continuation(request, number * n, self._deployment.tokenizer, order.stop)
+            Continuation(request, number * n, self._deployment.tokenizer, order.stop, order.stop_tokens)
             for number, request in enumerate(order.requests)
         ]
         return chunks(continuations, self._deployment.engine, when_done)
@@ -79,8 +84,8 @@ async def fold(batches: AsyncGenerator[list[Chunk]], completion_id: str, model: 
     async for batch in batches:
         for chunk in batch:
             match chunk:
-                case TokenChunk(index=index, text=text, token=token):
-                    folded.token(index, text, token)
+                case TokenChunk(index=index, text=text, token=token, logprobs=logprobs, logits=logits):
+                    folded.token(index, text, token, logprobs, logits)
                 case EndChunk(index=index, reason=reason, seed=seed):
                     folded.finish(index, reason, seed)
                 case UsageChunk():

@@ -49,9 +49,11 @@ class Problem:
     message: str
     field: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    kind: str | None = None  # where the status does not say it
 
     def encode(self, request_id: str) -> bytes:
-        kind = _TYPES.get(self.status, "invalid_request")
+        """The body, also of an event in a stream."""
+        kind = self.kind or _TYPES.get(self.status, "invalid_request")
         error = {"message": self.message, "type": kind, "field": self.field, "request_id": request_id}
         return msgspec.json.encode({"error": error})
 
@@ -61,6 +63,8 @@ def problem_of(error: Exception) -> Problem:
     match error:
         case RequestError(status=401):
             return Problem(401, str(error), headers=((b"www-authenticate", b"Bearer"),))
+        case RequestError(status=429):  # the request's own time is over; the server has room
+            return Problem(429, str(error), error.field, kind="timeout")
         case RequestError():
             close = ((b"connection", b"close"),) if error.status in _UNREAD else ()
             return Problem(error.status, str(error), error.field, close)

@@ -10,13 +10,17 @@ import re
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from friendli._fold import CompletionFold
 from friendli_endpoint.server.chunks import Chunk, EndChunk, TokenChunk, UsageChunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pydantic import BaseModel
+
+    from friendli_endpoint.server.logprobs import Logprobs
 
 DONE = b"data: [DONE]\n\n"
 HEARTBEAT = b": waiting\n\n"
@@ -50,12 +54,25 @@ class _Usage(Struct, omit_defaults=True):
     prompt_tokens_details: dict[str, int] | None = None
 
 
+class _Row(Struct):
+    """One token's logits; JSON has bytes in base64."""
+
+    shape: tuple[int, int]
+    dtype: str
+    data: bytes
+
+
+def _row(logits: bytes | None) -> _Row | UnsetType:
+    return UNSET if logits is None else _Row((1, len(logits) // 4), "float32", logits)
+
+
 class _TokenChoice(Struct):
     index: int
     text: str
     token: int
-    finish_reason: None = None
-    logprobs: None = None
+    finish_reason: None
+    logprobs: Logprobs | None
+    output_logits: _Row | UnsetType = UNSET
 
 
 class _EndChoice(Struct):
@@ -89,8 +106,9 @@ class TodaysShape:
 
     def _event(self, chunk: Chunk) -> bytes:
         match chunk:
-            case TokenChunk(index=index, text=text, token=token):
-                return self._object((_TokenChoice(index, text, token),))
+            case TokenChunk():
+                told = _TokenChoice(chunk.index, chunk.text, chunk.token, None, chunk.logprobs, _row(chunk.logits))
+                return self._object((told,))
             case EndChunk(index=index, reason=reason, seed=seed):
                 return self._object((_EndChoice(index, "", reason, None, seed),))
             case UsageChunk():
@@ -121,6 +139,8 @@ class _TokenSampled(Struct, tag_field="event", tag="token_sampled"):
     index: int
     text: str
     token: int
+    logprobs: Logprobs | UnsetType = UNSET
+    output_logits: _Row | UnsetType = UNSET
 
 
 class _FoldedChoice(Struct):
@@ -128,6 +148,8 @@ class _FoldedChoice(Struct):
     seed: int | None
     text: str
     tokens: list[int]
+    logprobs: dict[str, object] | UnsetType = UNSET
+    output_logits: dict[str, object] | UnsetType = UNSET
 
 
 class _Complete(Struct, tag_field="event", tag="complete"):
@@ -136,7 +158,10 @@ class _Complete(Struct, tag_field="event", tag="complete"):
 
 
 class FirstShape:
-    """One `token_sampled` per token, then one `complete` with every choice in full and the usage."""
+    """One `token_sampled` per token, then one `complete` with every choice in full and the usage.
+
+    Its time had no `logprobs`, so they show only where they were asked for.
+    """
 
     def __init__(self) -> None:
         self._fold = CompletionFold()
@@ -146,9 +171,10 @@ class FirstShape:
 
     def _event(self, chunk: Chunk) -> bytes:
         match chunk:
-            case TokenChunk(index=index, text=text, token=token):
-                self._fold.token(index, text, token)
-                return event(_encode(_TokenSampled(index, text, token)))
+            case TokenChunk(index=index, text=text, token=token, logprobs=logprobs, logits=logits):
+                self._fold.token(index, text, token, logprobs, logits)
+                told = UNSET if logprobs is None else logprobs
+                return event(_encode(_TokenSampled(index, text, token, told, _row(logits))))
             case EndChunk(index=index, reason=reason, seed=seed):
                 self._fold.finish(index, reason, seed)
                 return b""
@@ -156,7 +182,17 @@ class FirstShape:
                 return event(_encode(_Complete(self._choices(), _bare_usage(chunk))))
 
     def _choices(self) -> list[_FoldedChoice]:
-        return [_FoldedChoice(choice.index, choice.seed, choice.text, choice.tokens) for choice in self._fold.choices()]
+        return [
+            _FoldedChoice(
+                *(choice.index, choice.seed, choice.text, choice.tokens),
+                *(_dumped(choice.logprobs), _dumped(choice.output_logits)),
+            )
+            for choice in self._fold.choices()
+        ]
+
+
+def _dumped(told: BaseModel | None) -> dict[str, object] | UnsetType:
+    return UNSET if told is None else told.model_dump()
 
 
 def _bare_usage(chunk: UsageChunk) -> _Usage:

@@ -1,0 +1,103 @@
+"""One body as an order: parsed, checked, tokenized, and said in the engine's words."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from friendli.models import CompletionsBody
+from friendli.models.problems import first_problem
+from friendli_endpoint.engine.vocabulary import Request
+from friendli_endpoint.errors import RequestError
+from friendli_endpoint.server.order.bounds import check_bounds, check_logits
+from friendli_endpoint.server.order.controls import beams_of, controls_of, report_of, sequences
+from friendli_endpoint.server.order.lengths import fewest_tokens, most_tokens
+from friendli_endpoint.server.order.prompts import embeddings_of, prompts_of
+from friendli_endpoint.server.strict_json import parse_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from friendli_endpoint.config import ServerSettings
+    from friendli_endpoint.server.deployment import Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one body asks for: a request to the engine per prompt, and how to answer.
+
+    `stop` and `stop_tokens` end a text here; those of a beam search are in its request.
+    """
+
+    requests: tuple[Request, ...]
+    stop: tuple[str, ...]
+    stop_tokens: tuple[tuple[int, ...], ...]
+    stream: bool
+    include_usage: bool
+    timeout_seconds: float | None
+
+
+def read_order(body: bytes, key: str, deployment: Deployment, limits: ServerSettings) -> Order:
+    """What `body` asks of `deployment`, whose engine is ready. `key` makes the engine's request ids unique.
+
+    Tokenizes, so it may take as long as the body is large: not for the event loop. Raises `RequestError`.
+    """
+    asked = _validated(parse_object(body, max_depth=limits.max_json_depth))
+    adapter = deployment.route(asked.model)
+    check_bounds(asked, deployment, limits)
+    requests = tuple(_requests(asked, key, adapter, deployment))
+    check_logits(requests, deployment.engine.card)
+    timeout = asked.timeout_microseconds
+    return Order(
+        requests=requests,
+        stop=tuple(asked.stop or ()),
+        stop_tokens=() if asked.num_beams else sequences(asked.stop_tokens),
+        stream=bool(asked.stream),
+        include_usage=asked.stream_options is not None and bool(asked.stream_options.include_usage),
+        timeout_seconds=None if timeout is None else timeout / 1e6,
+    )
+
+
+def _validated(members: dict[str, object]) -> CompletionsBody:
+    try:
+        return CompletionsBody.model_validate(members)
+    except ValidationError as error:
+        field, message = first_problem(error)
+        raise RequestError(_sentence(message), field=field) from None
+
+
+def _sentence(message: str) -> str:
+    return message if message.endswith((".", "?")) else f"{message}."
+
+
+def _requests(asked: CompletionsBody, key: str, adapter: str | None, deployment: Deployment) -> Iterator[Request]:
+    card = deployment.engine.card
+    controls = controls_of(asked, deployment)
+    for number, prompt in enumerate(prompts_of(asked, deployment)):
+        most = most_tokens(asked, len(prompt), card)
+        yield Request(
+            id=f"{key}-{number}",
+            prompt=prompt,
+            seeds=_seeds(asked),
+            max_tokens=most,
+            eos_tokens=tuple(asked.eos_token or deployment.tokenizer.eos_tokens),
+            controls=controls(fewest_tokens(asked, len(prompt), most)),
+            report=report_of(asked),
+            beams=beams_of(asked),
+            embeddings=embeddings_of(asked, len(prompt), card.hidden_size),
+            adapter=adapter,
+        )
+
+
+def _seeds(asked: CompletionsBody) -> tuple[int, ...]:
+    """One seed per choice of a prompt. From one seed the choices count up, so that each can be had alone again."""
+    match asked.seed:
+        case None:
+            return tuple(secrets.randbits(63) for _ in range(asked.n or 1))
+        case int(first):
+            return tuple((first + number) % 2**64 for number in range(asked.n or 1))
+        case seeds:
+            return tuple(seeds)
