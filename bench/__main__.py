@@ -1,4 +1,4 @@
-"""`python -m bench [engine|server|client|demo|all] [--quick]`: measure and print Markdown."""
+"""`python -m bench [engine|controls|server|client|demo|all] [--quick]`: measure and print Markdown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from bench import client, demo, engine, machine, report, server
+from bench import client, controls, demo, engine, machine, report, server
 from bench.http_load import LoadError
 from bench.wire import ChildError
 from friendli_endpoint.errors import EndpointError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PARTS = ("engine", "server", "client", "demo")
+PARTS = ("engine", "controls", "server", "client", "demo")
 
 
 def main() -> int:
@@ -46,11 +46,13 @@ def _arguments() -> argparse.Namespace:
 def _sections(wanted: tuple[str, ...], model: str, *, quick: bool) -> Iterator[str]:
     """The report of each wanted part, as soon as it is measured."""
     settings = engine.PeerSettings()
-    plan = _plan(model, quick=quick) if {"engine", "server"} & set(wanted) else None
+    plan = _plan(model, quick=quick) if {"engine", "controls", "server"} & set(wanted) else None
     if plan and "engine" in wanted:
         figures = engine.measure(plan, tune=not quick)
         settings = figures.settings
         yield report.engine(figures)
+    if plan and "controls" in wanted:
+        yield report.controls(controls.measure(plan))
     if plan and "server" in wanted:
         yield report.server(server.measure(plan, settings))
     if "client" in wanted:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
+from bench.controls import ROWS
 from bench.engine import LOADED, PREFILL_PROMPTS, PREFILL_TOKENS, SLOT_TOKENS, new_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bench.client import ClientFigures
+    from bench.controls import ControlFigures
     from bench.demo import DemoFigures
     from bench.engine import EngineFigures, Identity, PeerSettings, Tried
     from bench.figures import Pairs
@@ -43,6 +45,26 @@ def engine(figures: EngineFigures) -> str:
         ],
     ]
     return "\n\n".join(["## Engine", _engine_setting(figures), table(ENGINES, rows), *_tuning(figures.tried)])
+
+
+def controls(figures: ControlFigures) -> str:
+    rows = [
+        [
+            cost.workload,
+            f"{median(cost.steps.ours) * 1000:.1f} ms",
+            f"**{cost.share_of_greedy:.0%}**",
+            f"{cost.host_share:.0%}",
+        ]
+        for cost in figures.costs
+    ]
+    plan = figures.plan
+    note = (
+        f"{ROWS} rows a step, {plan.new_tokens} tokens each, the engine's loop without the pipe; steps in which every row "
+        f"draws. Share of greedy: tokens/s over those of {ROWS} greedy rows, the median of {plan.repeats} runs in turn. "
+        "Outside the forward: everything else of a step, from scheduling to the encoded frame."
+    )
+    head = ("rows ask for", "step", "share of greedy", "outside the forward")
+    return "\n\n".join(["## Controls", note, table(head, rows)])
 
 
 def server(figures: ServerFigures) -> str:

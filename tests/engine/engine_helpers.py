@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from friendli_endpoint.engine.core import EngineCore
 from friendli_endpoint.engine.fake_model import FakeStepModel, context_logits
 from friendli_endpoint.engine.plan import Limits
 from friendli_endpoint.engine.vocabulary import Controls, Event, Finished, Request, Sampled
+from friendli_endpoint.sampling.draw import Draw
 from friendli_endpoint.sampling.head import HeadFinder
-from friendli_endpoint.sampling.sampler import Draw, Sampler
+from friendli_endpoint.sampling.history import History
+from friendli_endpoint.sampling.sampler import Sampler
+
+if TYPE_CHECKING:
+    from friendli_endpoint.sampling.grammar import Matcher
 
 GREEDY = Controls(temperature=0)
 HEADS = HeadFinder(97, threads=1)
 
 
-def core_on(model: FakeStepModel, *, max_rows: int = 8, step_tokens: int = 64) -> EngineCore:
-    return EngineCore(model, Sampler(HEADS), Limits(max_rows, step_tokens), verify=True)
+def core_on(model: FakeStepModel, *, max_rows: int = 8, step_tokens: int = 64, **more: object) -> EngineCore:
+    return EngineCore(model, Sampler(HEADS), Limits(max_rows, step_tokens), verify=True, **more)
 
 
 def request(
@@ -59,8 +66,17 @@ def expected(asked: Request, choice: int) -> list[int]:
     context, sampler = list(asked.prompt), Sampler(HEADS)
     for position in range(asked.max_tokens):
         logits = context_logits(np.array(context))[None].astype(np.float32)
-        (token,) = sampler.sample(logits, [Draw(0, asked.controls, asked.seeds[choice], position)])
+        draw = Draw(0, asked, asked.seeds[choice], position, history_of(asked, context))
+        ((token, _),) = sampler.sample(logits, [draw])
         if token in asked.eos_tokens:
             break
         context.append(token)
     return context[len(asked.prompt) :]
+
+
+def history_of(asked: Request, context: list[int], matcher: Matcher | None = None) -> History | None:
+    """What the controls have to know of a context, read from its beginning."""
+    history = History.of(asked, matcher)
+    if history is not None:
+        history.read(context)
+    return history

@@ -10,14 +10,15 @@ from contextlib import aclosing, asynccontextmanager
 from itertools import count
 from pathlib import Path
 
+import msgspec
 import pytest
 import uvloop
 from engine_helpers import expected, request
 
 from friendli_endpoint.engine import EngineOptions, EngineProcess
 from friendli_endpoint.engine.fake_model import FakeStepModel
-from friendli_endpoint.engine.vocabulary import Controls, Finished, Prefilled, Sampled
-from friendli_endpoint.errors import EngineError, ModelError
+from friendli_endpoint.engine.vocabulary import Controls, Finished, Grammar, Prefilled, Sampled
+from friendli_endpoint.errors import EngineError, ModelError, RequestError
 
 FAKE = EngineOptions("none", kv_tokens=64 * 40, max_rows=16, loader="friendli_endpoint.engine.fake_model:load")
 SAMPLED = Controls(temperature=1.3)
@@ -255,3 +256,35 @@ asyncio.run(main())
     ended, _, _ = select.select([child], [], [], 20)
     os.close(child)
     assert ended
+
+
+WITH_WORDS = msgspec.structs.replace(FAKE, vocabulary="friendli_endpoint.engine.fake_model:load_vocabulary")
+DIGITS = Controls(grammar=Grammar("regex", "[0-9]{20,}"))
+
+
+def test_a_grammar_is_compiled_in_the_child_while_it_is_idle_and_holds_through_its_death():
+    async def main():
+        async with started(WITH_WORDS) as engine:
+            whole = await tokens_of(engine, request(next(NAMES), [1, 2], max_tokens=30, controls=DIGITS))
+            assert all(chr(32 + token).isdigit() for token in whole[0])
+            asked, tokens = request(next(NAMES), [1, 2], max_tokens=30, controls=DIGITS), []
+            async with aclosing(engine.submit(asked)) as events:
+                async for event in events:
+                    if isinstance(event, Sampled):
+                        tokens.append(event.token)
+                        if len(tokens) == 10:
+                            os.kill(engine.pid, signal.SIGKILL)
+            assert [tokens] == whole
+
+    asyncio.run(main())
+
+
+def test_a_request_that_is_itself_to_blame_is_told_which_field():
+    async def main():
+        async with started(WITH_WORDS) as engine:
+            broken = Controls(grammar=Grammar("regex", "(unclosed"))
+            with pytest.raises(RequestError) as refused:
+                await tokens_of(engine, request(next(NAMES), [1, 2], controls=broken))
+            assert (refused.value.status, refused.value.field) == (422, "response_format")
+
+    asyncio.run(main())

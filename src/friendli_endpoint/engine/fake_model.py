@@ -11,6 +11,7 @@ from zlib import crc32
 import numpy as np
 
 from friendli_endpoint.engine.vocabulary import ModelCard
+from friendli_endpoint.sampling.grammar import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,3 +88,9 @@ def load(options: EngineOptions) -> FakeStepModel:
     """A loader for `EngineOptions.loader`."""
     tokens = options.kv_tokens or 64 * 4
     return FakeStepModel(blocks=tokens // 4)
+
+
+def load_vocabulary(options: EngineOptions) -> Vocabulary:
+    """For `EngineOptions.vocabulary`: the printable characters of ASCII, one each, and two tokens without text."""
+    characters = tuple(bytes([code]) for code in range(32, 127))
+    return Vocabulary((*characters, b"", b""), special=frozenset({_VOCAB - 2, _VOCAB - 1}), eos_tokens=(_VOCAB - 1,))

@@ -1,4 +1,4 @@
-"""The default loader of a child: options in, the model room's `StepModel` out."""
+"""What a child loads by default: options in, the model room's `StepModel` and the grammars' `Vocabulary` out."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from friendli_endpoint.engine.options import EngineOptions
     from friendli_endpoint.engine.step_model import StepModel
+    from friendli_endpoint.sampling.grammar import Vocabulary
 
 
 def load_model(options: EngineOptions) -> StepModel:
@@ -23,7 +24,29 @@ def load_model(options: EngineOptions) -> StepModel:
     )
 
 
+def load_vocabulary(options: EngineOptions) -> Vocabulary:
+    """What each token of the model at `options.model` adds to a text."""
+    from friendli_endpoint.sampling.grammar import Vocabulary
+    from friendli_endpoint.text import load_tokenizer
+
+    tokenizer = load_tokenizer(Path(options.model))
+    return Vocabulary(
+        tokens=tuple(map(tokenizer.token_bytes, range(tokenizer.vocab_size))),
+        special=frozenset(token for token, special in tokenizer.added.items() if special),
+        eos_tokens=tokenizer.eos_tokens,
+    )
+
+
 def find_loader(name: str) -> Callable[[EngineOptions], StepModel]:
-    """The function called "module:name"."""
+    """The function called "module:name" that gives a model."""
+    return cast("Callable[[EngineOptions], StepModel]", _find(name))
+
+
+def find_vocabulary(name: str) -> Callable[[EngineOptions], Vocabulary]:
+    """The function called "module:name" that gives a vocabulary."""
+    return cast("Callable[[EngineOptions], Vocabulary]", _find(name))
+
+
+def _find(name: str) -> object:
     module, _, function = name.partition(":")
-    return cast("Callable[[EngineOptions], StepModel]", getattr(import_module(module), function))
+    return getattr(import_module(module), function)

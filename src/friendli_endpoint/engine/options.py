@@ -15,7 +15,8 @@ class EngineOptions(Struct, frozen=True, array_like=True, tag="options"):
     `threads` are the processor threads of a forward, `kv_tokens` the capacity of the KV cache in tokens. `max_rows`
     sequences run at once, and a step computes at most `step_tokens` tokens of them: more let prompts in faster, fewer
     keep the pause between a running sequence's tokens short. `loader` is the function ("module:name") that turns these
-    options into a `StepModel`. `verify` checks the block accounts after every step instead of only when idle.
+    options into a `StepModel`, `vocabulary` the one that turns them into what grammars need to know of the tokens.
+    `verify` checks the block accounts after every step instead of only when idle.
     """
 
     model: str
@@ -25,6 +26,7 @@ class EngineOptions(Struct, frozen=True, array_like=True, tag="options"):
     max_rows: int = 128
     step_tokens: int | None = None
     loader: str = "friendli_endpoint.engine.loading:load_model"
+    vocabulary: str = "friendli_endpoint.engine.loading:load_vocabulary"
     verify: bool = False
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from friendli_endpoint.engine.link import Link
 from friendli_endpoint.engine.vocabulary import Abort, Failed, Finished, Prefilled, Sampled, Submit
-from friendli_endpoint.errors import EndpointError, EngineError
+from friendli_endpoint.errors import EndpointError, EngineError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -38,7 +38,7 @@ class _Live:
     """
 
     request: Request
-    events: asyncio.Queue[TokenEvent | EngineError | None] = field(default_factory=asyncio.Queue)
+    events: asyncio.Queue[TokenEvent | EndpointError | None] = field(default_factory=asyncio.Queue)
     generated: list[list[int]] = field(default_factory=list)
     open: set[int] = field(default_factory=set)
     """Choices that have neither finished nor been aborted."""
@@ -110,7 +110,7 @@ class EngineProcess:
         try:
             live = self._admit(request)
             while (event := await live.events.get()) is not None:
-                if isinstance(event, EngineError):
+                if isinstance(event, EndpointError):
                     raise event
                 if isinstance(event, Prefilled) or event.choice not in live.aborted:
                     yield event
@@ -196,7 +196,7 @@ class EngineProcess:
                 if live is None:
                     continue
                 if isinstance(event, Failed):
-                    live.events.put_nowait(EngineError(event.message))
+                    live.events.put_nowait(_error_of(event))
                 elif isinstance(event, Prefilled) or event.choice in live.open:
                     live.book(event)
 
@@ -212,3 +212,8 @@ class EngineProcess:
         for live in self._live.values():
             live.events.put_nowait(EngineError(reason))
         self._live.clear()
+
+
+def _error_of(failed: Failed) -> EndpointError:
+    """A request that is itself to blame is told so."""
+    return EngineError(failed.message) if failed.field is None else RequestError(failed.message, field=failed.field)

@@ -24,7 +24,7 @@ class Engine(Protocol):
         """The request's events, in order, until each of its choices has finished or was aborted.
 
         Closing the generator early aborts the request and frees its place.
-        Raises `EngineError` when the engine cannot finish it.
+        Raises `EngineError` when the engine cannot finish it, `RequestError` when the request itself is to blame.
         """
 
     def abort(self, request_id: str, choice: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""One choice of a request on its way: its tokens, and how much of them the KV blocks hold."""
+"""One choice or one beam of a request on its way: its tokens, and how much of them the KV blocks hold."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from friendli_endpoint.engine.blocks import BlockKey
     from friendli_endpoint.engine.vocabulary import Request
+    from friendli_endpoint.sampling.grammar import Matcher
+    from friendli_endpoint.sampling.history import History
 
 
 class Phase(Enum):
-    """WAITING -> RUNNING -> ENDED; a preempted sequence goes back to WAITING; an aborted one is ENDED at once."""
+    """WAITING -> RUNNING -> ENDED for the one that computes the prompt, PARKED -> RUNNING -> ENDED for its company.
+
+    A preempted sequence goes back to WAITING, but of a beam search only one: the others are PARKED again.
+    """
 
     WAITING = auto()
+    PARKED = auto()
     RUNNING = auto()
     ENDED = auto()
 
@@ -25,7 +31,8 @@ class Sequence:
 
     The prompt is computed in chunks (prefill), the output one token a step (decode): also when it is computed again
     after a preemption or a restart, because only the same kernel gives the same bits. So a sequence is a decode row
-    from the end of its prompt on, and wants a draw exactly when a row reaches its last token.
+    from the end of its prompt on, and wants a draw exactly when a row reaches its last token. `choice` is the slot of
+    a beam. `wanted` turns false when its choice is aborted while it still computes the prompt for others.
     """
 
     request: Request
@@ -33,9 +40,11 @@ class Sequence:
     tokens: list[int]
     arrival: int
     keys: list[BlockKey] = field(default_factory=list)
+    history: History | None = None
     blocks: list[int] = field(default_factory=list)
     computed: int = 0
     phase: Phase = Phase.WAITING
+    wanted: bool = True
 
     @property
     def prompt_length(self) -> int:
@@ -66,3 +75,21 @@ class Sequence:
             return left
         size = min(budget, left - 2)
         return size if size > 1 else 0
+
+    def catch_up(self) -> History | None:
+        """What the controls have to know, up to the last token."""
+        if self.history is not None:
+            self.history.read(self.tokens)
+        return self.history
+
+    def matcher(self) -> Matcher | None:
+        """Its state in its grammar, up to the last token."""
+        if self.history is None or self.history.matcher is None:
+            return None
+        self.history.read(self.tokens)
+        return self.history.matcher
+
+    def twin(self, length: int) -> Sequence:
+        """A sequence with the same first `length` tokens, which are all that `history` may have read; no blocks yet."""
+        history = None if self.history is None else self.history.copy()
+        return Sequence(self.request, self.choice, self.tokens[:length], self.arrival, self.keys, history)

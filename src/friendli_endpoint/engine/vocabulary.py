@@ -129,6 +129,15 @@ class ModelCard(Struct, frozen=True, array_like=True):
         """The most tokens that one sequence can have, prompt and output together."""
         return min(self.context_length, self.kv_blocks * self.block_size)
 
+    def most_tokens(self, prompt_tokens: int, beams: int = 1) -> int:
+        """The most tokens that can follow a prompt, so that each of so many beams fits beside the others.
+
+        The beams share the prompt's full blocks; zero or less when there is no room.
+        """
+        shared = prompt_tokens // self.block_size
+        own = (self.kv_blocks - shared) // beams * self.block_size
+        return min(self.context_length - prompt_tokens, own - prompt_tokens % self.block_size)
+
 
 # To the engine
 

@@ -11,20 +11,21 @@ import socket
 import sys
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from friendli_endpoint.engine.core import EngineCore
 from friendli_endpoint.engine.frames import FrameDecoder, encode_frame
-from friendli_endpoint.engine.loading import find_loader
+from friendli_endpoint.engine.loading import find_loader, find_vocabulary
 from friendli_endpoint.engine.options import EngineOptions, ToChild
 from friendli_endpoint.engine.plan import Limits
 from friendli_endpoint.engine.vocabulary import LoadFailed, Ready, Stepped
 from friendli_endpoint.errors import EndpointError
+from friendli_endpoint.sampling.grammar import Grammars
 from friendli_endpoint.sampling.head import HeadFinder
 from friendli_endpoint.sampling.sampler import Sampler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from friendli_endpoint.engine.step_model import StepModel
     from friendli_endpoint.engine.vocabulary import FromEngine
@@ -37,7 +38,7 @@ class Inbox:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._queue: SimpleQueue[ToChild | None] = SimpleQueue()
+        self._queue: SimpleQueue[ToChild | Literal["wake"] | None] = SimpleQueue()
         self._decoder: FrameDecoder[ToChild] = FrameDecoder(ToChild)
         Thread(target=self._read, name="inbox", daemon=True).start()
 
@@ -47,8 +48,13 @@ class Inbox:
             message = self._queue.get()
             if message is None:
                 raise EOFError
-            yield message
+            if message != "wake":
+                yield message
             wait = False
+
+    def wake(self) -> None:
+        """End a wait although nothing has arrived; from any thread."""
+        self._queue.put("wake")
 
     def _read(self) -> None:
         try:
@@ -70,15 +76,18 @@ def serve(connection: socket.socket) -> None:
     except EndpointError as error:
         _post(connection, LoadFailed(str(error)))
         return
-    core = _core(model, options)
+    core = _core(model, options, inbox.wake)
     _post(connection, Ready(model.card))
     _run(core, inbox, connection)
 
 
-def _core(model: StepModel, options: EngineOptions) -> EngineCore:
-    sampler = Sampler(HeadFinder(model.card.vocab_size, threads=options.threads))
+def _core(model: StepModel, options: EngineOptions, when_compiled: Callable[[], None]) -> EngineCore:
+    vocab_size = model.card.vocab_size
+    sampler = Sampler(HeadFinder(vocab_size, threads=options.threads))
+    vocabulary = find_vocabulary(options.vocabulary)
+    grammars = Grammars(lambda: vocabulary(options), vocab_size)
     limits = Limits(options.max_rows, options.step_tokens or max(512, 2 * options.max_rows))
-    return EngineCore(model, sampler, limits, verify=options.verify)
+    return EngineCore(model, sampler, limits, grammars=grammars, when_compiled=when_compiled, verify=options.verify)
 
 
 def _run(core: EngineCore, inbox: Inbox, connection: socket.socket) -> None:

@@ -1,0 +1,68 @@
+"""What the controls of a request cost: a batch of rows that ask for something against the same batch of greedy ones."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+from bench.drivers.controls import WORKLOADS
+from bench.engine import SLOT_TOKENS
+from bench.figures import Pairs, alternate
+from bench.wire import Child
+from bench.workload import prompt
+
+if TYPE_CHECKING:
+    from bench.engine import Plan
+
+ROWS = 32
+PROMPT_TOKENS = 16
+BASE = "greedy"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One workload: seconds of its step beside those of greedy, and the share of it outside the forward."""
+
+    workload: str
+    steps: Pairs
+    host_share: float
+
+    @property
+    def share_of_greedy(self) -> float:
+        """Its tokens/s over those of as many greedy rows."""
+        return 1 / self.steps.ratio
+
+
+@dataclass(frozen=True)
+class ControlFigures:
+    plan: Plan
+    costs: list[Cost]
+
+
+def measure(plan: Plan) -> ControlFigures:
+    """Every workload in turn with greedy, in one process."""
+    options = {"model": str(plan.model), "threads": plan.threads, "rows": ROWS, "kv_tokens": ROWS * SLOT_TOKENS}
+    command = [sys.executable, "-m", "bench.drivers.steps", json.dumps(options)]
+    with Child("ours, step by step", command) as child:
+        return ControlFigures(plan, [_cost(plan, child, workload) for workload in WORKLOADS])
+
+
+def _cost(plan: Plan, child: Child, workload: str) -> Cost:
+    shares: list[float] = []
+
+    def step(name: str, number: int) -> float:
+        prompts = [prompt(plan.encode, 5000 + number * ROWS + i, PROMPT_TOKENS) for i in range(ROWS)]
+        answer = child.ask("run", workload=name, prompts=prompts, max_tokens=plan.new_tokens)
+        if name == workload:
+            shares.append(answer["host_share"])
+        return float(answer["step_s"])
+
+    step(workload, plan.repeats)  # compiles grammars and kernels
+    cost = Cost(
+        workload, alternate(plan.repeats, lambda n: step(workload, n), lambda n: step(BASE, n)), median(shares[1:])
+    )
+    print(f"{workload}: {cost.share_of_greedy:.0%} of greedy", file=sys.stderr)
+    return cost

@@ -1,0 +1,109 @@
+"""Our engine's step loop with a clock in it: `python -m bench.drivers.steps OPTIONS-AS-JSON`.
+
+What the worker process does for a step is done here, in the same order: schedule, forward, sample, book, encode the
+frame. The forward is timed apart, so that the rest, the host's time, can be told from it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import time
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from bench.drivers.controls import WORKLOADS
+from bench.wire import answer_all
+from friendli_endpoint.engine.core import EngineCore
+from friendli_endpoint.engine.frames import encode_frame
+from friendli_endpoint.engine.loading import load_model, load_vocabulary
+from friendli_endpoint.engine.options import EngineOptions
+from friendli_endpoint.engine.plan import Limits
+from friendli_endpoint.engine.vocabulary import Stepped, Submit
+from friendli_endpoint.sampling.grammar import Grammars
+from friendli_endpoint.sampling.head import HeadFinder
+from friendli_endpoint.sampling.sampler import Sampler
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from friendli_endpoint.engine.step_model import Batch, Logits, StepModel
+    from friendli_endpoint.engine.vocabulary import Event, ModelCard, Request
+
+
+class ClockedModel:
+    """A `StepModel` that notes how long its last forward took, and for how many rows it gave logits."""
+
+    def __init__(self, model: StepModel) -> None:
+        self._model = model
+        self.seconds = 0.0
+        self.rows = 0
+        self.tokens = 0
+
+    @property
+    def card(self) -> ModelCard:
+        return self._model.card
+
+    def forward(self, batch: Batch) -> Logits:
+        begin = time.perf_counter()
+        logits = self._model.forward(batch)
+        self.seconds = time.perf_counter() - begin
+        self.rows, self.tokens = len(batch.sampled), len(batch.tokens)
+        return logits
+
+    def copy_blocks(self, pairs: Sequence[tuple[int, int]]) -> None:
+        self._model.copy_blocks(pairs)
+
+
+class Driver:
+    """`options` has model, threads, rows and kv_tokens."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        chosen = EngineOptions(model=options["model"], threads=options["threads"], kv_tokens=options["kv_tokens"])
+        self.rows: int = options["rows"]
+        self.numbers = itertools.count()
+        self.model = ClockedModel(load_model(chosen))
+        vocab_size = self.model.card.vocab_size
+        self.core = EngineCore(
+            self.model,
+            Sampler(HeadFinder(vocab_size, threads=options["threads"])),
+            Limits(max_rows=self.rows, step_tokens=512),
+            grammars=Grammars(lambda: load_vocabulary(chosen), vocab_size),
+        )
+
+    def answer(self, question: dict[str, Any]) -> object:
+        make = WORKLOADS[question["workload"]]
+        prompts = [tuple(prompt) for prompt in question["prompts"]]
+        return self.run(make(prompts, question["max_tokens"], f"{next(self.numbers)}"))
+
+    def run(self, requests: list[Request]) -> dict[str, float]:
+        """Medians over the steps in which every row draws and nothing is prefilled, in seconds."""
+        for request in requests:
+            self.core.receive(Submit(request))
+        full: list[tuple[float, float]] = []
+        events: list[Event] = []
+        while len(ended(events)) < len(requests):
+            begin = time.perf_counter()
+            stepped = self.core.step()
+            encode_frame(Stepped(tuple(stepped)))
+            spent = time.perf_counter() - begin
+            if self.model.rows == self.model.tokens == self.rows:
+                full.append((spent, self.model.seconds))
+            self.model.rows = 0
+            events += stepped
+        if not full:
+            raise ValueError(f"no step had {self.rows} rows: {events[:3]}")
+        return {
+            "steps": len(full),
+            "step_s": median(step for step, _ in full),
+            "host_share": median((step - forward) / step for step, forward in full),
+        }
+
+
+def ended(events: list[Event]) -> list[Event]:
+    return [event for event in events if type(event).__name__ in ("Finished", "Failed")]
+
+
+if __name__ == "__main__":
+    answer_all(Driver(json.loads(sys.argv[1])).answer)

@@ -1,0 +1,145 @@
+"""Requests whose text has to match a grammar, among others: compiled beside the steps, blamed alone when they fail."""
+
+import re
+from concurrent.futures import Future
+
+import pytest
+from engine_helpers import GREEDY, core_on, expected, reasons_of, request, run, tokens_of
+
+from friendli_endpoint.engine.fake_model import FakeStepModel, load_vocabulary
+from friendli_endpoint.engine.options import EngineOptions
+from friendli_endpoint.engine.vocabulary import Abort, Beams, Controls, Failed, Grammar, Submit
+from friendli_endpoint.sampling.grammar import GrammarError, Grammars
+
+PATTERN = "[a-c]{3,6}(-[0-9]+)?"
+MATCHING = Controls(grammar=Grammar("regex", PATTERN))
+EOS = (96,)
+
+
+def text_of(tokens):
+    return "".join(chr(32 + token) for token in tokens)
+
+
+@pytest.fixture(scope="module")
+def grammars():
+    with_threads = Grammars(lambda: load_vocabulary(EngineOptions("none")), 97)
+    yield with_threads
+    with_threads.close()
+
+
+@pytest.fixture
+def compiled(grammars):
+    """Grammars that have this file's pattern ready, so that a core is busy with it at once."""
+    grammars.compile(MATCHING.grammar, EOS).result()
+    return grammars
+
+
+def asked_for(name, *, controls=MATCHING, **more):
+    more.setdefault("max_tokens", 40)
+    return request(name, list(range(5)), controls=controls, eos_tokens=EOS, **more)
+
+
+class HeldBack:
+    """Grammars whose futures the test completes."""
+
+    def __init__(self):
+        self.futures = []
+
+    def compile(self, grammar, eos_tokens):
+        self.futures.append(Future())
+        return self.futures[-1]
+
+
+def test_every_choice_that_stops_matches_as_a_whole(compiled):
+    core = core_on(FakeStepModel(), grammars=compiled)
+    core.receive(Submit(asked_for("a", seeds=tuple(range(8)))))
+    events = run(core)
+    assert set(reasons_of(events).values()) == {"stop"}
+    texts = [text_of(tokens) for tokens in tokens_of(events).values()]
+    assert len(texts) == 8
+    assert all(re.fullmatch(PATTERN, text) for text in texts)
+    assert len(set(texts)) > 1
+
+
+def test_an_output_that_nothing_can_follow_stops_without_an_end_token(grammars):
+    core = core_on(FakeStepModel(), grammars=grammars)
+    grammar = Grammar("regex", "yes|no")
+    grammars.compile(grammar, ()).result()
+    core.receive(Submit(request("a", [1, 2], controls=Controls(grammar=grammar))))
+    events = run(core)
+    assert text_of(tokens_of(events)["a", 0]) in ("yes", "no")
+    assert reasons_of(events) == {("a", 0): "stop"}
+
+
+def test_the_text_is_the_same_alone_in_company_and_after_preemption(compiled):
+    alone = core_on(FakeStepModel(), grammars=compiled)
+    alone.receive(Submit(asked_for("a", seeds=(1, 2, 3))))
+    whole = tokens_of(run(alone))
+    model = FakeStepModel(blocks=11)
+    company = core_on(model, grammars=compiled)
+    older = request("older", list(range(20)), max_tokens=20)
+    company.receive(Submit(older))
+    company.receive(Submit(asked_for("a", seeds=(1, 2, 3))))
+    assert tokens_of(run(company)) == whole | {("older", 0): expected(older, 0)}
+    assert sum(past == 0 for batch in model.batches for past in batch.past_lens) > 2, "some prompt was computed again"
+
+
+@pytest.mark.parametrize("kind", ["DETERMINISTIC", "NAIVE_SAMPLING", "STOCHASTIC"])
+def test_the_result_of_a_beam_search_matches_too(compiled, kind):
+    core = core_on(FakeStepModel(), grammars=compiled)
+    core.receive(Submit(asked_for("a", beams=Beams(4, kind))))
+    events = run(core)
+    assert reasons_of(events) == {("a", 0): "stop"}
+    assert re.fullmatch(PATTERN, text_of(tokens_of(events)["a", 0]))
+
+
+def test_a_grammar_that_cannot_be_compiled_fails_its_request_only():
+    held = HeldBack()
+    core = core_on(FakeStepModel(), grammars=held)
+    core.receive(Submit(asked_for("bad")))
+    core.receive(Submit(good := request("good", [1, 2], controls=GREEDY)))
+    held.futures[0].set_exception(GrammarError("the pattern ends too early"))
+    events = run(core)
+    assert [event for event in events if isinstance(event, Failed)] == [
+        Failed("bad", "the pattern ends too early", "response_format")
+    ]
+    assert tokens_of(events) == {("good", 0): expected(good, 0)}
+
+
+def test_requests_go_on_while_a_grammar_is_compiled_and_an_idle_core_is_woken_by_it(compiled):
+    held, woken = HeldBack(), []
+    core = core_on(FakeStepModel(), grammars=held, when_compiled=lambda: woken.append(True))
+    core.receive(Submit(asked_for("a")))
+    core.receive(Submit(good := request("good", [1, 2], controls=GREEDY)))
+    assert tokens_of(run(core)) == {("good", 0): expected(good, 0)}
+    assert not core.busy
+    assert not woken
+    held.futures[0].set_result(compiled.compile(MATCHING.grammar, EOS).result())
+    assert woken
+    assert core.busy
+    assert re.fullmatch(PATTERN, text_of(tokens_of(run(core))["a", 0]))
+
+
+def test_a_request_that_is_aborted_while_its_grammar_is_compiled_is_forgotten(compiled):
+    held = HeldBack()
+    core = core_on(FakeStepModel(), grammars=held)
+    core.receive(Submit(asked_for("a")))
+    core.receive(Submit(asked_for("b", seeds=(1, 2))))
+    core.receive(Abort("a"))
+    core.receive(Abort("b", 0))
+    for future in held.futures:
+        future.set_result(compiled.compile(MATCHING.grammar, EOS).result())
+    assert list(tokens_of(run(core))) == [("b", 1)]
+
+
+def test_bans_that_leave_nothing_blame_the_request(grammars):
+    core = core_on(FakeStepModel(), grammars=grammars)
+    grammar = Grammar("regex", "yes|no")
+    grammars.compile(grammar, ()).result()
+    banned = ((ord("y") - 32,), (ord("n") - 32,))
+    core.receive(Submit(request("a", [1, 2], controls=Controls(grammar=grammar, bad_words=banned))))
+    core.receive(Submit(good := request("good", [1, 2], controls=GREEDY)))
+    events = run(core)
+    (failed,) = [event for event in events if isinstance(event, Failed)]
+    assert (failed.request_id, failed.field) == ("a", "response_format")
+    assert tokens_of(events) == {("good", 0): expected(good, 0)}
