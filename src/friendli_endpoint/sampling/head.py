@@ -1,6 +1,7 @@
-"""The head of each row: its most probable tokens and its log-sum-exp, found natively.
+"""What sampling needs of whole rows, found natively: each row's most probable tokens, and its mass in blocks of ids.
 
-Sampling needs the whole row only when a draw falls outside the head, which is rare; so Python never walks a vocabulary.
+Python never walks a vocabulary for an ordinary draw. Two small graphs stand beside the model's and run on the same
+threads: the ranks depend on the logits alone, the masses on the temperature too.
 """
 
 from __future__ import annotations
@@ -18,48 +19,132 @@ if TYPE_CHECKING:
     from friendli_endpoint.engine.step_model import Logits
 
 HEAD_SIZE: Final = 64
+MASS_WIDTH: Final = 256
+"""How many tokens make one block of masses."""
+_RANK_WIDTH: Final = 32
+"""How many tokens make one block of those among which the highest ranks are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heads:
-    """Per row: the K highest logits, highest first (equal ones by token id), their tokens, and log-sum-exp."""
+class Ranks:
+    """Per row: the K highest logits, highest first (equal ones by token id), and their tokens."""
 
     logits: NDArray[np.float64]  # [S, K], unscaled
     tokens: NDArray[np.int64]  # [S, K]
-    log_sums: NDArray[np.float64]  # [S], of the scaled row
+
+    def at(self, rows: NDArray[np.int64]) -> Ranks:
+        """Those of the given rows, in that order."""
+        return Ranks(self.logits[rows], self.tokens[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Masses:
+    """Per row: the highest logit, and the sums of exp((logit - peak) * scale).
+
+    `totals` is at least 1 and at most the vocabulary's size, 0 where all logits are minus infinity, and otherwise far
+    above or not finite: what is native does not carry NaN through faithfully.
+    """
+
+    peaks: NDArray[np.float64]  # [S], unscaled
+    blocks: NDArray[np.float64]  # [S, vocab / MASS_WIDTH, rounded up], over so many ids each
+    totals: NDArray[np.float64]  # [S], over the whole row
+
+    @property
+    def sound(self) -> NDArray[np.bool_]:
+        """The row has a finite maximum [S]."""
+        return (self.totals > 0) & (self.totals <= 2.0 * MASS_WIDTH * self.blocks.shape[1])
+
+    def at(self, rows: NDArray[np.int64]) -> Masses:
+        """Those of the given rows, in that order."""
+        return Masses(self.peaks[rows], self.blocks[rows], self.totals[rows])
 
 
 class HeadFinder:
-    """A small graph beside the model's: top-k and log-sum-exp of whole rows, on the same threads."""
+    """Finds `Ranks` and `Masses`; a row's are the same bit for bit alone and in any company."""
 
     def __init__(self, vocab_size: int, *, threads: int | None = None) -> None:
-        self.size = min(HEAD_SIZE, vocab_size)
+        self._size = min(HEAD_SIZE, vocab_size)
         config: dict[str, object] = {"NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"}
         if threads is not None:
             config["INFERENCE_NUM_THREADS"] = threads
-        compiled = ov.Core().compile_model(_head_graph(vocab_size, self.size), "CPU", config)
-        self._request = compiled.create_infer_request()
+        core = ov.Core()
+        # One rank more than wanted tells whether the last one has equals that are left out.
+        ranks = _ranks_graph(vocab_size, min(HEAD_SIZE + 1, vocab_size))
+        self._ranks = core.compile_model(ranks, "CPU", config).create_infer_request()
+        self._masses = core.compile_model(_masses_graph(vocab_size), "CPU", config).create_infer_request()
 
-    def find(self, logits: Logits, scales: NDArray[np.float32]) -> Heads:
-        """Heads of the rows [S, vocab]; row r's log-sum-exp is that of `logits[r] * scales[r]` (scales [S])."""
-        self._request.set_input_tensor(0, ov.Tensor(np.ascontiguousarray(logits), shared_memory=True))
-        self._request.set_input_tensor(1, ov.Tensor(scales.reshape(-1, 1), shared_memory=True))
-        self._request.infer()
-        values, tokens, spread = (self._request.get_output_tensor(i).data for i in range(3))
-        order = np.lexsort((tokens, -values), axis=-1)
-        ranked = np.take_along_axis(values, order, axis=1).astype(np.float64)
-        return Heads(
-            ranked, np.take_along_axis(tokens, order, axis=1).astype(np.int64), ranked[:, 0] * scales + spread[:, 0]
-        )
+    def ranks(self, logits: Logits) -> Ranks:
+        """The ranks of rows [S, vocab]."""
+        logits = np.ascontiguousarray(logits)
+        self._ranks.set_input_tensor(0, ov.Tensor(logits, shared_memory=True))
+        self._ranks.infer()
+        values, places, *best = (tensor.data for tensor in self._ranks.output_tensors)
+        tokens = places.astype(np.int64)
+        if best:
+            block, within = np.divmod(tokens, _RANK_WIDTH)
+            tokens = np.take_along_axis(best[0], block, axis=1).astype(np.int64) * _RANK_WIDTH + within
+        _rank_equals_by_id(logits, values, tokens, self._size)
+        return Ranks(values[:, : self._size].astype(np.float64), tokens[:, : self._size])
+
+    def masses(self, logits: Logits, scales: NDArray[np.float32]) -> Masses:
+        """The masses of rows [S, vocab], row r scaled by `scales[r]`."""
+        self._masses.set_input_tensor(0, ov.Tensor(np.ascontiguousarray(logits), shared_memory=True))
+        self._masses.set_input_tensor(1, ov.Tensor(scales.reshape(-1, 1, 1), shared_memory=True))
+        self._masses.infer()
+        peaks, blocks = (tensor.data for tensor in self._masses.output_tensors)
+        sums = blocks.astype(np.float64)
+        return Masses(peaks.reshape(-1).astype(np.float64), sums, sums.sum(axis=1))
 
 
-def _head_graph(vocab_size: int, size: int) -> ov.Model:
+def _rank_equals_by_id(logits: Logits, values: NDArray[np.float32], tokens: NDArray[np.int64], size: int) -> None:
+    """Put equal logits in the order of their ids, in place; minus infinity is left as it is, nobody draws it."""
+    equal = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > -np.inf)
+    for row in np.flatnonzero(equal.any(axis=1)):
+        tokens[row] = tokens[row, np.lexsort((tokens[row], -values[row]))]
+        if len(values[row]) > size and equal[row, size - 1]:
+            cut = values[row] == values[row, size]
+            tokens[row, cut] = np.flatnonzero(logits[row] == values[row, size])[: np.count_nonzero(cut)]
+
+
+def _ranks_graph(vocab_size: int, size: int) -> ov.Model:
+    """The logits of the highest ranks, in any order where equal, and their tokens.
+
+    In a large vocabulary the highest tokens are among those of the `size` blocks with the highest maxima. These blocks
+    are then a third output, and the second says where in them a token lies.
+    """
     logits = op.parameter([-1, vocab_size], ov.Type.f32, name="logits")
-    scales = op.parameter([-1, 1], ov.Type.f32, name="scales")
-    axis = op.constant(np.array([1], np.int64))
-    # A constant k and an unstable sort: the stable variant, or k as an input, takes a path a hundred times slower.
-    top = op.topk(logits, op.constant(np.int32(size)), 1, "max", "value", "i32")
+    if vocab_size < 2 * size * _RANK_WIDTH:
+        top = _top(logits, size, "value")
+        return ov.Model([top.output(0), top.output(1)], [logits], "ranks")
+    blocks = _in_blocks(logits, vocab_size, _RANK_WIDTH)
+    best = _top(op.reduce_max(blocks, _ints(2), False), size, "none")
+    among = op.reshape(op.gather(blocks, best.output(1), np.int32(1), 1), _ints(0, size * _RANK_WIDTH), True)
+    top = _top(among, size, "value")
+    return ov.Model([top.output(0), top.output(1), best.output(1)], [logits], "ranks")
+
+
+def _masses_graph(vocab_size: int) -> ov.Model:
+    logits = op.parameter([-1, vocab_size], ov.Type.f32, name="logits")
+    scales = op.parameter([-1, 1, 1], ov.Type.f32, name="scales")
+    blocks = _in_blocks(logits, vocab_size, MASS_WIDTH)
+    peaks = op.reduce_max(op.reduce_max(blocks, _ints(2), True), _ints(1), True)
     # Relative to the peak before scaling, so that a tiny temperature loses no precision.
-    below_peak = op.subtract(logits, op.reduce_max(logits, axis, True))
-    spread = op.log(op.reduce_sum(op.exp(op.multiply(below_peak, scales)), axis, True))
-    return ov.Model([top.output(0), top.output(1), spread.output(0)], [logits, scales], "head")
+    masses = op.reduce_sum(op.exp(op.multiply(op.subtract(blocks, peaks), scales)), _ints(2), False)
+    return ov.Model([peaks.output(0), masses.output(0)], [logits, scales], "masses")
+
+
+def _top(values: ov.Node, size: int, order: str) -> ov.Node:
+    # A constant k and an unstable sort: the stable variant, or k as an input, takes a path a hundred times slower.
+    return op.topk(values, op.constant(np.int32(size)), 1, "max", order, "i32")
+
+
+def _in_blocks(logits: ov.Node, vocab_size: int, width: int) -> ov.Node:
+    """Logits [S, vocab] as [S, blocks, width], the last block filled up with minus infinity."""
+    blocks = -(-vocab_size // width)
+    if missing := blocks * width - vocab_size:
+        logits = op.pad(logits, _ints(0, 0), _ints(0, missing), "constant", op.constant(np.float32(-np.inf)))
+    return op.reshape(logits, _ints(0, blocks, width), True)
+
+
+def _ints(*values: int) -> ov.Node:
+    return op.constant(np.array(values, np.int64))

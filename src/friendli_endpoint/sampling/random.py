@@ -44,12 +44,15 @@ def _mix(
 
 
 def uniforms(seeds: NDArray[np.uint64], positions: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """One number in [0, 1) with 53 random bits per row, from 64-bit seeds [rows] and output positions [rows]."""
+    """Two independent numbers in [0, 1) with 53 random bits per row, from 64-bit seeds [rows] and output positions.
+
+    The first [rows, 0] is for the draw, the second for whatever else a control leaves to chance.
+    """
     zeros = np.zeros_like(positions)
     counters = np.stack([positions & _LOW, positions >> _HALF, zeros, zeros], axis=1)
     keys = np.stack([seeds & _LOW, seeds >> _HALF], axis=1)
     words = philox(counters, keys)
-    bits = (words[:, 0] << np.uint64(21)) | (words[:, 1] >> np.uint64(11))
+    bits = (words[:, ::2] << np.uint64(21)) | (words[:, 1::2] >> np.uint64(11))
     return bits.astype(np.float64) * 2.0**-53
 
 

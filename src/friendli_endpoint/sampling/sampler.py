@@ -1,32 +1,29 @@
-"""Logits and draws in, tokens out: one call a step for every row that wants a token."""
+"""Logits and draws in, tokens out: one call a step for every row that wants a token.
+
+What is told of a row is taken before anything changes it; then come bans and penalties, then the choice.
+"""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 
 import numpy as np
 
-from friendli_endpoint.sampling.draw import NO_TOKEN, Draw, Pick
-from friendli_endpoint.sampling.pick import pick, pick_from_row
-from friendli_endpoint.sampling.random import uniforms
+from friendli_endpoint.sampling.draw import NO_TOKEN, NOTHING_LEFT, Expansion, Pick
+from friendli_endpoint.sampling.drawing import draw_tokens
+from friendli_endpoint.sampling.edits import edit, edited
+from friendli_endpoint.sampling.expansions import expand_beams, pre_normalise, pre_normalises
+from friendli_endpoint.sampling.rows import Rows
+from friendli_endpoint.sampling.scores import RawRows, reports
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterable, Mapping, Sequence
 
     from friendli_endpoint.engine.step_model import Logits
-    from friendli_endpoint.sampling.head import Heads
+    from friendli_endpoint.sampling.draw import Draw, Outcome
+    from friendli_endpoint.sampling.rows import FindsHeads
 
-_LARGEST_SCALE: Final = 1e30
-
-
-class FindsHeads(Protocol):
-    """`sampling.head.HeadFinder`, or numpy in tests."""
-
-    def find(self, logits: Logits, scales: NDArray[np.float32]) -> Heads:
-        """Heads of the rows [S, vocab], log-sums of the scaled rows."""
+_Kind: TypeAlias = Literal["beam", "forced", "greedy", "random"]
 
 
 class Sampler:
@@ -35,54 +32,85 @@ class Sampler:
     def __init__(self, heads: FindsHeads) -> None:
         self._heads = heads
 
-    def sample(self, logits: Logits, draws: Sequence[Draw]) -> list[Pick]:
-        """One token per draw, `NO_TOKEN` where the row is not finite; several draws may share a row."""
-        tokens = [NO_TOKEN] * len(draws)
-        greedy = [i for i, draw in enumerate(draws) if draw.request.controls.greedy]
-        random = [i for i, draw in enumerate(draws) if not draw.request.controls.greedy]
-        for indices, choose in ((greedy, self._argmax), (random, self._random)):
-            if indices:
-                for i, token in zip(indices, choose(logits, [draws[i] for i in indices]), strict=True):
-                    tokens[i] = token
-        return [Pick(token) for token in tokens]
+    def sample(self, logits: Logits, draws: Sequence[Draw]) -> list[Outcome]:
+        """A `Pick` for each draw, an `Expansion` for one of a beam; `logits` [S, vocab] are edited in place.
 
-    def _argmax(self, logits: Logits, draws: Sequence[Draw]) -> list[int]:
-        rows = [draw.row for draw in draws]
-        best = _rows(logits, rows).argmax(axis=1)
-        finite = np.isfinite(logits[rows, best])
-        return [int(token) if fine else NO_TOKEN for token, fine in zip(best, finite, strict=True)]
-
-    def _random(self, logits: Logits, draws: Sequence[Draw]) -> list[int]:
-        rows = _rows(logits, [draw.row for draw in draws])
-        scales = _scales(draws)
-        heads = self._heads.find(rows, scales)
-        with np.errstate(invalid="ignore"):  # a row that is not finite is told below
-            probabilities = np.exp(heads.logits * scales[:, None] - heads.log_sums[:, None])
-        numbers = uniforms(
-            np.array([draw.seed for draw in draws], np.uint64), np.array([draw.position for draw in draws], np.uint64)
-        )
-        tokens = []
+        Several draws of one request may share a row: what its controls know of them is the same then.
+        """
+        rows = Rows(self._heads, logits)
+        changed = {draw.row: draw for draw in draws if edited(draw)}
+        raw = RawRows.of(rows, draws, changed.keys() | {draw.row for draw in draws if pre_normalises(draw)})
+        lost = _not_finite(rows, [*changed, *(draw.row for draw in draws if draw.request.controls.forced)])
+        pre_normalise(rows, draws)
+        edit(logits, list(changed.values()))
+        best = {} if raw is None else {row: token for row, token in raw.best.items() if row not in changed}
+        outcomes = _chosen(rows, draws, best)
         for i, draw in enumerate(draws):
-            uniform, log_sum = float(numbers[i]), float(heads.log_sums[i])
-            if not math.isfinite(log_sum):
-                tokens.append(NO_TOKEN)
-                continue
-            whole = probabilities.shape[1] == rows.shape[1]
-            rank = pick(probabilities[i], draw.request.controls, uniform, whole=whole)
-            if rank is not None and not whole and heads.logits[i, rank] == heads.logits[i, -1]:
-                rank = None  # one of equal logits of which the head's end may have cut off some
-            if rank is None:
-                tokens.append(pick_from_row(rows[i], float(scales[i]), log_sum, draw.request.controls, uniform))
-            else:
-                tokens.append(int(heads.tokens[i, rank]))
-        return tokens
+            if draw.row in lost:
+                outcomes[i] = _failed(draw, NO_TOKEN)
+            elif draw.row not in changed and _failure(outcomes[i]) == NOTHING_LEFT:
+                outcomes[i] = _failed(draw, NO_TOKEN)  # it was the model that left nothing
+            elif raw is not None and reports(draw):
+                outcomes[i] = raw.told(draw, outcomes[i])
+        return outcomes
 
 
-def _scales(draws: Sequence[Draw]) -> NDArray[np.float32]:
-    """1 / temperature, bounded so that the smallest temperature is not infinity in float32."""
-    return np.array([min(1 / draw.request.controls.temperature, _LARGEST_SCALE) for draw in draws], np.float32)
+def _chosen(rows: Rows, draws: Sequence[Draw], best: Mapping[int, int]) -> list[Outcome]:
+    """What each draw gives of its row as it is now; `best` holds the most probable tokens of some."""
+    kinds: dict[_Kind, list[int]] = {}
+    for i, draw in enumerate(draws):
+        kinds.setdefault(_kind(draw), []).append(i)
+    outcomes: list[Outcome] = [Pick(NO_TOKEN)] * len(draws)
+    for kind, indices in kinds.items():
+        for i, outcome in zip(indices, _of_kind(kind, rows, [draws[i] for i in indices], best), strict=True):
+            outcomes[i] = outcome
+    return outcomes
 
 
-def _rows(logits: Logits, rows: list[int]) -> Logits:
-    """The rows wanted; the whole array itself when that is what they are, because a copy costs as much as an argmax."""
-    return logits if rows == list(range(len(logits))) else logits[rows]
+def _kind(draw: Draw) -> _Kind:
+    if draw.beam is not None:
+        return "beam"
+    if draw.request.controls.forced:
+        return "forced"
+    return "greedy" if draw.request.controls.greedy else "random"
+
+
+def _of_kind(kind: _Kind, rows: Rows, draws: Sequence[Draw], best: Mapping[int, int]) -> Iterable[Outcome]:
+    match kind:
+        case "beam":
+            return expand_beams(rows, draws)
+        case "forced":
+            return [Pick(draw.request.controls.forced[draw.position]) for draw in draws]
+        case "greedy":
+            return map(Pick, _highest(rows, [draw.row for draw in draws], best))
+        case "random":
+            return map(Pick, draw_tokens(rows, draws).tolist())
+        case _:
+            assert_never(kind)
+
+
+def _highest(rows: Rows, wanted: Sequence[int], best: Mapping[int, int]) -> list[int]:
+    """The most probable token of each row, or why there is none."""
+    if all(row in best for row in wanted):
+        return [best[row] for row in wanted]
+    tokens, logits = rows.highest(wanted)
+    failures = np.where(np.isneginf(logits), NOTHING_LEFT, NO_TOKEN)
+    found: list[int] = np.where(np.isfinite(logits), tokens, failures).tolist()
+    return found
+
+
+def _not_finite(rows: Rows, wanted: Sequence[int]) -> set[int]:
+    """Those of the rows that have no finite maximum."""
+    if not wanted:
+        return set()
+    _, logits = rows.highest(wanted)
+    return {row for row, fine in zip(wanted, np.isfinite(logits), strict=True) if not fine}
+
+
+def _failed(draw: Draw, failure: int) -> Outcome:
+    return Pick(failure) if draw.beam is None else Expansion((), failure)
+
+
+def _failure(outcome: Outcome) -> int:
+    """0 when it did not fail."""
+    return min(outcome.token, 0) if isinstance(outcome, Pick) else outcome.failure

@@ -1,0 +1,103 @@
+"""Random draws: what each needs of its row, and its token."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from friendli_endpoint.sampling.blocks import draw_from_blocks
+from friendli_endpoint.sampling.draw import NO_TOKEN, NOTHING_LEFT
+from friendli_endpoint.sampling.pick import UNDECIDED, Chances, Cuts, pick
+from friendli_endpoint.sampling.random import uniforms
+from friendli_endpoint.sampling.ranking import WIDER, ranked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from friendli_endpoint.engine.step_model import Logits
+    from friendli_endpoint.engine.vocabulary import Controls
+    from friendli_endpoint.sampling.draw import Draw
+    from friendli_endpoint.sampling.head import Masses
+    from friendli_endpoint.sampling.rows import Rows
+
+_LARGEST_SCALE: Final = 1e30
+
+
+def draw_tokens(rows: Rows, draws: Sequence[Draw]) -> NDArray[np.int64]:
+    """The token of each draw, or `NO_TOKEN`; `NOTHING_LEFT` where all logits are minus infinity."""
+    scales = scales_of(draws)
+    masses = rows.masses([draw.row for draw in draws], scales)
+    seeds, positions = np.array([(draw.seed, draw.position) for draw in draws], np.uint64).T
+    numbers = uniforms(seeds, positions)
+    tokens = np.where(masses.totals == 0, NOTHING_LEFT, NO_TOKEN).astype(np.int64)
+    cut = np.array([is_cut(draw.request.controls) or draw.request.controls.xtc_probability > 0 for draw in draws])
+    whole, walked = np.flatnonzero(masses.sound & ~cut), np.flatnonzero(masses.sound & cut)
+    if len(whole):
+        places = np.array([draws[i].row for i in whole], np.int64)
+        tokens[whole] = draw_from_blocks(rows.logits, places, masses.at(whole), scales[whole], numbers[whole, 0])
+    if len(walked):
+        tokens[walked] = _walk(rows, [draws[i] for i in walked], masses.at(walked), scales[walked], numbers[walked])
+    return tokens
+
+
+def scales_of(draws: Sequence[Draw]) -> NDArray[np.float32]:
+    """1 / temperature, bounded so that the smallest temperature is not infinity in float32."""
+    least = 1 / _LARGEST_SCALE
+    return np.array([1 / max(draw.request.controls.temperature, least) for draw in draws], np.float32)
+
+
+def is_cut(controls: Controls) -> bool:
+    """Top-k, top-p or min-p leave out a part of the distribution."""
+    return controls.top_k > 0 or controls.top_p < 1 or controls.min_p > 0
+
+
+def cuts_of(draws: Sequence[Draw]) -> Cuts:
+    """The controls that cut, of each draw."""
+    controls = [draw.request.controls for draw in draws]
+    return Cuts(
+        np.array([c.top_k for c in controls], np.int64),
+        np.array([c.top_p for c in controls], np.float64),
+        np.array([c.min_p for c in controls], np.float64),
+    )
+
+
+def _walk(
+    rows: Rows,
+    draws: Sequence[Draw],
+    masses: Masses,
+    scales: NDArray[np.float32],
+    numbers: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """The tokens of draws whose distribution is cut: from the heads, and where these do not decide from the row."""
+    ranks = rows.ranks([draw.row for draw in draws])
+    below = (ranks.logits - masses.peaks[:, None]) * scales[:, None].astype(np.float64)
+    cuts, chances = cuts_of(draws), _chances(draws, numbers)
+    picked = pick(np.exp(below) / masses.totals[:, None], cuts, chances, whole=below.shape[1] == rows.vocab_size)
+    tokens = np.take_along_axis(ranks.tokens, np.maximum(picked, 0)[:, None], axis=1)[:, 0]
+    for i in np.flatnonzero(picked == UNDECIDED):
+        row, scale = rows.logits[draws[i].row], float(scales[i])
+        peak, total = float(masses.peaks[i]), float(masses.totals[i])
+        tokens[i] = _walk_row(row, scale, peak, total, cuts.of(i), chances.of(i))
+    return tokens
+
+
+def _walk_row(row: Logits, scale: float, peak: float, total: float, cuts: Cuts, chances: Chances) -> int:
+    """The token of one draw whose head did not decide: look at more of the row [vocab], at last at all of it."""
+    for size in (WIDER, len(row)):
+        tokens = ranked(row, size)
+        probabilities = np.exp((row[tokens].astype(np.float64) - peak) * scale) / total
+        rank = int(pick(probabilities[None], cuts, chances, whole=len(tokens) == len(row))[0])
+        if rank != UNDECIDED:
+            return int(tokens[rank])
+    raise ValueError("a whole row left its draw undecided")
+
+
+def _chances(draws: Sequence[Draw], numbers: NDArray[np.float64]) -> Chances:
+    """XTC applies at a step with its probability, and this has a number of its own."""
+    controls = [draw.request.controls for draw in draws]
+    applies = numbers[:, 1] < [c.xtc_probability for c in controls]
+    return Chances(numbers[:, 0], np.where(applies, [c.xtc_threshold for c in controls], math.inf))
