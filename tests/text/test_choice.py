@@ -26,8 +26,14 @@ def tokens_of(text: str) -> list[int]:
     return list(text.encode())
 
 
-def run(tokens: Iterable[int], stop: Sequence[str] = (), tokenizer: Tokenizer = TOKENIZER) -> tuple[list[Piece], bool]:
-    choice = ChoiceText(tokenizer, stop)
+def run(
+    tokens: Iterable[int],
+    stop: Sequence[str] = (),
+    tokenizer: Tokenizer = TOKENIZER,
+    stop_tokens: Sequence[tuple[int, ...]] = (),
+    min_tokens: int = 0,
+) -> tuple[list[Piece], bool]:
+    choice = ChoiceText(tokenizer, stop, stop_tokens, min_tokens)
     pieces = [piece for token in tokens for piece in choice.push(token)]
     return pieces + choice.finish(), choice.stopped
 

@@ -170,6 +170,7 @@ class ChoiceText:
         if begin is not None and begin < self._held_length:
             return self._stop_at(begin)
         self._border = self._held[-1].after if self._held else _Border()
+        self._sequence = 0
         released = self.finish()
         self.stopped = True
         return released
