@@ -47,9 +47,9 @@ class Urn:
 
     def _relative(self, start: int, end: int) -> NDArray[np.float64]:
         """The weights of the ranks from start to end, as far as they have been looked at; 0 for those taken."""
-        weights: NDArray[np.float64] = np.exp(self._ranked.logprobs[start:end] - self._base)
-        weights[[rank - start for rank in self._taken if start <= rank < end]] = 0
-        return weights
+        above = self._ranked.logprobs[start:end] - self._base
+        above[[rank - start for rank in self._taken if start <= rank < end]] = -math.inf
+        return np.exp(above)
 
     def _add_up(self) -> None:
         self._sums = self._weights.cumsum()
