@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from types import UnionType
 from typing import Literal, Required, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -12,6 +13,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from friendli import models
+from friendli.models._rules import RULES
 from friendli.models.fields import CompletionsFields
 from friendli.models.problems import Problem, first_problem
 
@@ -137,41 +139,80 @@ def test_json_with_numbers_out_of_every_range_is_refused():
             models.CompletionsBody.model_validate_json(f'{{"model":"m","prompt":"p","temperature":{number}}}')
 
 
-BROKEN_RULES: list[tuple[str, dict[str, object]]] = [
-    ("prompt", {"prompt": None}),
-    ("tokens", {"tokens": [1]}),
-    ("max_total_tokens", {"max_tokens": 1, "max_total_tokens": 2}),
-    ("min_total_tokens", {"min_tokens": 1, "min_total_tokens": 2}),
-    ("min_tokens", {"max_tokens": 1, "min_tokens": 2}),
-    ("min_total_tokens", {"max_total_tokens": 1, "min_total_tokens": 2}),
-    ("min_tokens", {"min_tokens": 1, "response_format": {"type": "json_object"}}),
-    ("seed", {"seed": [1, 2]}),
-    ("seed", {"seed": [1], "n": 2}),
-    ("stream_options", {"stream_options": {"include_usage": True}}),
-    ("embedding_to_replace", {"embedding_to_replace": [0.5]}),
-    ("embedding_to_replace", {"token_index_to_replace": [0]}),
-    ("stream", {"num_beams": 2, "stream": True}),
-    ("n", {"num_beams": 2, "n": 2}),
-    ("stop", {"num_beams": 2, "stop": ["x"]}),
-    ("num_beams", {"num_beams": 2, "top_k": 5}),
-    ("num_beams", {"num_beams": 2, "beam_search_type": "DETERMINISTIC", "temperature": 0.5}),
-    ("length_penalty", {"length_penalty": 2.0}),
-    ("early_stopping", {"early_stopping": True}),
-    ("beam_compat_no_post_normalization", {"num_beams": 2, "beam_compat_no_post_normalization": True}),
+JSON = {"type": "json_object"}
+VECTOR = {"token_index_to_replace": [0], "embedding_to_replace": [0.5]}
+
+# (who is blamed, who else is named, the fields)
+BROKEN_RULES: list[tuple[str, str, dict[str, object]]] = [
+    ("prompt", "tokens", {"prompt": None}),
+    ("tokens", "prompt", {"tokens": [1]}),
+    ("max_total_tokens", "max_tokens", {"max_tokens": 1, "max_total_tokens": 2}),
+    ("min_total_tokens", "min_tokens", {"min_tokens": 1, "min_total_tokens": 2}),
+    ("min_tokens", "max_tokens", {"max_tokens": 1, "min_tokens": 2}),
+    ("min_total_tokens", "max_total_tokens", {"max_total_tokens": 1, "min_total_tokens": 2}),
+    ("min_tokens", "forced_output_tokens", {"min_tokens": 3, "forced_output_tokens": [1, 2]}),
+    ("min_tokens", "response_format", {"min_tokens": 1, "response_format": JSON}),
+    ("min_total_tokens", "response_format", {"min_total_tokens": 1, "response_format": JSON}),
+    ("forced_output_tokens", "response_format", {"forced_output_tokens": [1], "response_format": JSON}),
+    ("seed", "n", {"seed": [1, 2]}),
+    ("seed", "n", {"seed": [1], "n": 2}),
+    ("stream_options", "stream", {"stream_options": {"include_usage": True}}),
+    ("embedding_to_replace", "token_index_to_replace", {"embedding_to_replace": [0.5]}),
+    ("embedding_to_replace", "token_index_to_replace", {"token_index_to_replace": [0]}),
+    ("token_index_to_replace", "prompt", {"prompt": ["a", "b"], **VECTOR}),
+    ("stream", "num_beams", {"num_beams": 2, "stream": True}),
+    ("n", "num_beams", {"num_beams": 2, "n": 2}),
+    ("stop", "num_beams", {"num_beams": 2, "stop": ["x"]}),
+    ("forced_output_tokens", "num_beams", {"num_beams": 2, "forced_output_tokens": [1]}),
+    ("num_beams", "top_k", {"num_beams": 2, "top_k": 5}),
+    ("num_beams", "temperature", {"num_beams": 2, "beam_search_type": "DETERMINISTIC", "temperature": 0.5}),
+    ("num_beams", "xtc_probability", {"num_beams": 2, "xtc_probability": 0.5}),
+    ("beam_search_type", "temperature", {"num_beams": 2, "beam_search_type": "STOCHASTIC", "temperature": 0}),
+    ("beam_search_type", "top_k", {"num_beams": 2, "beam_search_type": "NAIVE_SAMPLING", "top_k": 1}),
+    ("xtc_probability", "num_beams", {"num_beams": 2, "beam_search_type": "STOCHASTIC", "xtc_probability": 0.5}),
+    ("length_penalty", "num_beams", {"length_penalty": 2.0}),
+    ("early_stopping", "num_beams", {"early_stopping": True}),
+    (
+        "beam_compat_no_post_normalization",
+        "beam_compat_pre_normalization",
+        {"num_beams": 2, "beam_compat_no_post_normalization": True},
+    ),
 ]
 
 
-@pytest.mark.parametrize(("field", "fields"), BROKEN_RULES)
-def test_a_broken_rule_across_fields_blames_one_field(field, fields):
-    assert problem_of({**MINIMAL, **fields}).field == field
+@pytest.mark.parametrize(("field", "other", "fields"), BROKEN_RULES)
+def test_a_broken_rule_across_fields_blames_one_field_and_names_the_other(field, other, fields):
+    problem = problem_of({**MINIMAL, **fields})
+    assert problem.field == field
+    assert {field, other} <= set(re.findall(r"\w+", problem.message))
+
+
+def test_every_rule_is_broken_once_above():
+    broken = {
+        rule
+        for _, _, fields in BROKEN_RULES
+        for rule in RULES
+        if rule.broken(models.CompletionsBody.model_construct(**{**MINIMAL, **parsed(fields)}))
+    }
+    assert broken == set(RULES)
+
+
+def parsed(fields: dict[str, object]) -> dict[str, object]:
+    """With the objects among the values as models, as validation would make them, but without the rules."""
+    makers = {"response_format": models.ResponseFormatJsonObject, "stream_options": models.StreamOptions}
+    return {name: makers[name](**value) if name in makers else value for name, value in fields.items()}
 
 
 def test_values_that_change_nothing_count_as_not_set():
     neutral = {"min_tokens": 0, "n": 1, "no_repeat_ngram": 1, "encoder_no_repeat_ngram": 1, "top_k": 0, "top_p": 1.0}
     neutral |= {"temperature": 1.0, "early_stopping": False, "beam_search_type": "DETERMINISTIC", "stop": []}
+    neutral |= {"xtc_probability": 0.0, "forced_output_tokens": [], "embedding_to_replace": []}
     for more in (
         {},
         {"num_beams": 4},
+        {"num_beams": 4, "beam_search_type": "STOCHASTIC"},
+        {"num_beams": 4, "beam_search_type": "NAIVE_SAMPLING", "temperature": 0.5, "top_k": 2, "min_p": 0.1},
+        {"prompt": ["a"], **VECTOR},
         {"min_total_tokens": 3},
         {"response_format": {"type": "json_object"}},
         {"max_tokens": 1},
