@@ -37,6 +37,7 @@ ROOMS = {
 # Libraries that only these rooms may import.
 HOMES = {
     "openvino": {"friendli_endpoint.model", "friendli_endpoint.sampling"},
+    "llguidance": {"friendli_endpoint.sampling"},
     "tokenizers": {"friendli_endpoint.text"},
     "fastapi": {"friendli_endpoint.server"},
     "starlette": {"friendli_endpoint.server"},
