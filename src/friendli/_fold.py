@@ -37,10 +37,14 @@ class _Choice:
 
 
 class CompletionFold:
-    """Collects pieces, in order of arrival per choice; choices may interleave and appear at any time."""
+    """Collects pieces, in order of arrival per choice; choices may interleave and appear at any time.
 
-    def __init__(self) -> None:
+    `logprobs`: whether they were asked for, so that a choice without tokens has them, too: empty.
+    """
+
+    def __init__(self, *, logprobs: bool = False) -> None:
         self._choices: dict[int, _Choice] = {}
+        self._asked = _LISTS if logprobs else ()
 
     def token(
         self, index: int, text: str, token: int | None, logprobs: Logprobs | None = None, logits: bytes | None = None
@@ -55,7 +59,8 @@ class CompletionFold:
             choice.tokens.append(token)
         if logprobs is not None:
             for name in _LISTS:
-                choice.logprobs.setdefault(name, []).extend(getattr(logprobs, name) or ())
+                if (more := getattr(logprobs, name)) is not None:
+                    choice.logprobs.setdefault(name, []).extend(more)
         if logits is not None:
             choice.logits.append(logits)
 
@@ -74,7 +79,7 @@ class CompletionFold:
         return [_built(index, self._choices[index]) for index in sorted(self._choices)]
 
     def _open(self, index: int) -> _Choice:
-        return self._choices.setdefault(index, _Choice())
+        return self._choices.setdefault(index, _Choice(logprobs={name: [] for name in self._asked}))
 
 
 def _built(index: int, choice: _Choice) -> CompletionsChoice:
@@ -93,4 +98,4 @@ def _logprobs(lists: Mapping[str, Sequence[object]]) -> CompletionsLogprobs | No
     """Copies, so that a choice can be read while the fold grows; a list that no piece had is None."""
     if not lists:
         return None
-    return CompletionsLogprobs.model_validate({name: list(values) or None for name, values in lists.items()})
+    return CompletionsLogprobs.model_validate({name: list(values) for name, values in lists.items()})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 from friendli._fold import CompletionFold
 from friendli.models import CompletionsLogprobs
 
@@ -46,3 +48,31 @@ def test_log_probabilities_are_joined_and_the_pieces_left_as_they_were():
     joined = fold.choices()[0].logprobs
     assert joined == CompletionsLogprobs(text_offset=[0, 1], token_logprobs=[-1.0, -2.0], tokens=["a", "b"])
     assert first.tokens == ["a"]
+
+
+def test_choices_read_early_do_not_grow():
+    fold = CompletionFold()
+    fold.token(0, "a", 1, CompletionsLogprobs(tokens=["a"]))
+    (early,) = fold.choices()
+    fold.token(0, "b", 2, CompletionsLogprobs(tokens=["b"]))
+    assert early.logprobs.tokens == ["a"]
+
+
+def test_log_probabilities_that_were_asked_for_are_there_without_a_token_too():
+    fold = CompletionFold(logprobs=True)
+    fold.finish(0, "stop", 1)
+    (choice,) = fold.choices()
+    assert choice.logprobs == CompletionsLogprobs(text_offset=[], token_logprobs=[], tokens=[], top_logprobs=[])
+
+
+def test_rows_of_logits_are_joined_and_can_be_read():
+    fold = CompletionFold()
+    fold.token(0, "a", 1, logits=struct.pack("<3f", 1, 2, 3))
+    fold.token(0, "b", 2, logits=struct.pack("<3f", 4, 5, 6))
+    fold.token(1, "c", 3)
+    with_logits, without = fold.choices()
+    assert with_logits.output_logits.shape == (2, 3)
+    assert [list(row) for row in with_logits.output_logits.rows()] == [[1, 2, 3], [4, 5, 6]]
+    assert "output_logits" in with_logits.model_dump()
+    assert "output_logits" not in without.model_dump()
+    assert with_logits.output_logits.data not in repr(with_logits)

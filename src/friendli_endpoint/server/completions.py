@@ -59,7 +59,7 @@ class Completions:
                 shape = self._shape(scope, order, completion_id)
                 await send_stream(send, batches, shape, scope["request_id"], self._settings.heartbeat_seconds)
             else:
-                result = await fold(batches, completion_id, self._deployment.id)
+                result = await fold(batches, completion_id, self._deployment.id, logprobs=order.logprobs)
                 await send_json(send, result.model_dump_json().encode())
 
     def _chunks(self, order: Order, when_done: Callable[[], None]) -> AsyncGenerator[list[Chunk]]:
@@ -73,19 +73,21 @@ class Completions:
     def _shape(self, scope: Scope, order: Order, completion_id: str) -> EventShape:
         agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
         if wants_first_generation(agent.decode("latin-1")):
-            return FirstShape()
+            return FirstShape(logprobs=order.logprobs)
         return TodaysShape(completion_id, self._deployment.id, int(time.time()), include_usage=order.include_usage)
 
 
-async def fold(batches: AsyncGenerator[list[Chunk]], completion_id: str, model: str) -> CompletionsResult:
-    """The whole reply: what the SDK would make of the stream."""
-    folded = CompletionFold()
+async def fold(
+    batches: AsyncGenerator[list[Chunk]], completion_id: str, model: str, *, logprobs: bool
+) -> CompletionsResult:
+    """The whole reply: what the SDK would make of the stream. `logprobs`: whether they were asked for."""
+    folded = CompletionFold(logprobs=logprobs)
     usage = CompletionsUsage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
     async for batch in batches:
         for chunk in batch:
             match chunk:
-                case TokenChunk(index=index, text=text, token=token, logprobs=logprobs, logits=logits):
-                    folded.token(index, text, token, logprobs, logits)
+                case TokenChunk():
+                    folded.token(chunk.index, chunk.text, chunk.token, chunk.logprobs, chunk.logits)
                 case EndChunk(index=index, reason=reason, seed=seed):
                     folded.finish(index, reason, seed)
                 case UsageChunk():

@@ -163,18 +163,18 @@ class FirstShape:
     Its time had no `logprobs`, so they show only where they were asked for.
     """
 
-    def __init__(self) -> None:
-        self._fold = CompletionFold()
+    def __init__(self, *, logprobs: bool) -> None:
+        self._fold = CompletionFold(logprobs=logprobs)
 
     def encode(self, chunks: Iterable[Chunk]) -> bytes:
         return b"".join([self._event(chunk) for chunk in chunks])
 
     def _event(self, chunk: Chunk) -> bytes:
         match chunk:
-            case TokenChunk(index=index, text=text, token=token, logprobs=logprobs, logits=logits):
-                self._fold.token(index, text, token, logprobs, logits)
-                told = UNSET if logprobs is None else logprobs
-                return event(_encode(_TokenSampled(index, text, token, told, _row(logits))))
+            case TokenChunk():
+                self._fold.token(chunk.index, chunk.text, chunk.token, chunk.logprobs, chunk.logits)
+                logprobs = UNSET if chunk.logprobs is None else chunk.logprobs
+                return event(_encode(_TokenSampled(chunk.index, chunk.text, chunk.token, logprobs, _row(chunk.logits))))
             case EndChunk(index=index, reason=reason, seed=seed):
                 self._fold.finish(index, reason, seed)
                 return b""

@@ -39,6 +39,11 @@ class Order:
     include_usage: bool
     timeout_seconds: float | None
 
+    @property
+    def logprobs(self) -> bool:
+        """Whether they were asked for."""
+        return self.requests[0].report.logprobs is not None
+
 
 def read_order(body: bytes, key: str, deployment: Deployment, limits: ServerSettings) -> Order:
     """What `body` asks of `deployment`, whose engine is ready. `key` makes the engine's request ids unique.
