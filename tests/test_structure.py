@@ -21,7 +21,12 @@ ROOMS = {
     "friendli_endpoint.hub": {"friendli_endpoint"},
     "friendli_endpoint.files": {"friendli_endpoint"},
     "friendli_endpoint.text": {"friendli_endpoint", "friendli_endpoint.files"},
-    "friendli_endpoint.engine": {"friendli_endpoint", "friendli_endpoint.sampling", "friendli_endpoint.model"},
+    "friendli_endpoint.engine": {
+        "friendli_endpoint",
+        "friendli_endpoint.sampling",
+        "friendli_endpoint.model",
+        "friendli_endpoint.text",  # in loading.py alone, see below
+    },
     "friendli_endpoint.sampling": {"friendli_endpoint.engine"},  # the vocabulary alone, see below
     "friendli_endpoint.model": {"friendli_endpoint", "friendli_endpoint.files", "friendli_endpoint.engine"},
     "friendli_endpoint.server": {
@@ -86,12 +91,20 @@ def test_the_command_line_imports_the_endpoint_only_inside_the_command_that_need
 
 
 def test_the_scheduler_knows_no_tensors_and_the_sampling_only_the_engines_vocabulary():
-    for name in ("blocks", "job", "plan", "prefix", "scheduler", "sequence", "vocabulary"):
+    for name in ("blocks", "booking", "job", "plan", "prefix", "roster", "scheduler", "sequence", "tables", "vocabulary"):
         assert "numpy" not in set(imports_of(SOURCE / f"friendli_endpoint/engine/{name}.py"))
     for module, path in modules().items():
         if room_of(module) == "friendli_endpoint.sampling":
             used = {name for name in imports_of(path) if name.startswith("friendli_endpoint.engine")}
             assert used <= {"friendli_endpoint.engine.vocabulary", "friendli_endpoint.engine.step_model"}
+
+
+def test_of_the_engine_only_its_loading_knows_models_and_text():
+    for module, path in modules().items():
+        if room_of(module) == "friendli_endpoint.engine" and module != "friendli_endpoint.engine.loading":
+            assert {room_of(name) for name in imports_of(path) if name.startswith("friendli_endpoint")}.isdisjoint(
+                {"friendli_endpoint.model", "friendli_endpoint.text"}
+            ), module
 
 
 def test_only_the_transport_of_the_sdk_imports_the_http_library():

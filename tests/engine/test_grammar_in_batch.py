@@ -73,13 +73,13 @@ def test_an_output_that_nothing_can_follow_stops_without_an_end_token(grammars):
 
 def test_the_text_is_the_same_alone_in_company_and_after_preemption(compiled):
     alone = core_on(FakeStepModel(), grammars=compiled)
-    alone.receive(Submit(asked_for("a", seeds=(1, 2, 3))))
+    alone.receive(Submit(asked_for("a", seeds=(1, 2, 3), max_tokens=30)))
     whole = tokens_of(run(alone))
     model = FakeStepModel(blocks=11)
     company = core_on(model, grammars=compiled)
     older = request("older", list(range(20)), max_tokens=20)
     company.receive(Submit(older))
-    company.receive(Submit(asked_for("a", seeds=(1, 2, 3))))
+    company.receive(Submit(asked_for("a", seeds=(1, 2, 3), max_tokens=30)))
     assert tokens_of(run(company)) == whole | {("older", 0): expected(older, 0)}
     assert sum(past == 0 for batch in model.batches for past in batch.past_lens) > 2, "some prompt was computed again"
 
