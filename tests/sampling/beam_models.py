@@ -64,15 +64,14 @@ def searched(request, model, *, shown=64):
     """The search of a request, run to its end."""
     search, outputs = BeamSearch(request), [()]
     for position in range(request.max_tokens):
-        expansions = []
-        for place, output in zip(search.places, outputs, strict=True):
-            row = model(output)
-            if position < request.controls.min_tokens:
-                row = row.copy()
+        rows = [model(output).copy() for output in outputs]
+        if position < request.controls.min_tokens:
+            for row in rows:
                 row[list(request.eos_tokens)] = -np.inf
-            draw = Draw(0, request, request.seeds[0], position, beam=place)
-            expansions.append(Expansion(expand(Row(row, min(shown, len(row)), np.logaddexp.reduce(row)), draw)))
-        outputs = [(*outputs[parent], token) for parent, token in search.advance(expansions)]
+        ranked = [Row(row, min(shown, len(row)), np.logaddexp.reduce(row)) for row in rows]
+        draws = [Draw(0, request, request.seeds[0], position, beam=place) for place in search.places]
+        moves = search.advance([Expansion(candidates) for candidates in expand(ranked, draws)])
+        outputs = [(*outputs[parent], token) for parent, token in moves]
         if not outputs:
             return search
     raise AssertionError("the search went on after max_tokens")

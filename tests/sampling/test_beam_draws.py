@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from beam_models import Row, language_model, normalised, request_of, searched, tokens_of
+from msgspec import structs
 from test_beam_search import every_sequence
 
 from friendli_endpoint.sampling.beams.expand import expand
@@ -23,8 +24,9 @@ def random_row(seed, vocab, scale):
 
 
 def expanded(request, row, *, shown=64, place=ROOT, position=0, log_mass=0.0):
+    """The candidates of one beam alone."""
     ranked = Row(row, min(shown, len(row)), log_mass)
-    return expand(ranked, Draw(0, request, request.seeds[0], position, beam=place))
+    return expand([ranked], [Draw(0, request, request.seeds[0], position, beam=place)])[0]
 
 
 def chi_square(counts, probabilities):
@@ -93,12 +95,10 @@ def test_naive_candidates_are_drawn_without_replacement_among_all_beams():
     counts = Counter()
     for seed in range(draws):
         request = request_of(seed=seed, width=2, kind="NAIVE_SAMPLING")
-        places = [Place(slot, score) for slot, score in enumerate(scores)]
-        candidates = [
-            (candidate.perturbed, candidate.token + 4 * place.slot)
-            for place, row in zip(places, rows, strict=True)
-            for candidate in expanded(request, row, place=place)
-        ]
+        draws_of = [Draw(0, request, seed, 0, beam=Place(slot, score)) for slot, score in enumerate(scores)]
+        first, second = expand([Row(row, len(row)) for row in rows], draws_of)
+        candidates = [(c.perturbed, c.token) for c in first] + [(c.perturbed, c.token + 4) for c in second]
+        assert len(candidates) == 4
         (_, i), (_, j) = sorted(candidates, reverse=True)[:2]
         counts[i, j] += 1
     assert chi_square([counts[pair] for pair in pairs], exact) < 4
@@ -149,6 +149,26 @@ def test_perturbed_values_are_the_highest_gumbels(scale, log_mass):
         gaps[1].append((arrivals[1] - arrivals[0]) * (np.exp(log_mass + score) - np.exp(first.score)))
     for waiting in gaps:
         assert_uniform(1 - np.exp(-np.array(waiting)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_together_beams_draw_the_highest_of_what_they_draw_alone(kind):
+    for seed in range(30):
+        request = request_of(seed=seed, width=5, eos_tokens=(0,), kind=kind)
+        rows = [random_row([seed, i], 200, scale) for i, scale in enumerate((0.5, 2.0, 20.0, 5.0))]
+        places = [Place(slot, -slot / 2, -slot / 3, -30.0) for slot in range(4)]
+        alone = [expanded(request, row, place=place) for row, place in zip(rows, places, strict=True)]
+        together = expand([Row(row, 64) for row in rows], [Draw(0, request, seed, 0, beam=place) for place in places])
+        most = len(alone[0])
+        highest = sorted((c for candidates in alone for c in candidates), key=lambda c: -c.perturbed)[:most]
+        assert together == [tuple(c for c in candidates if c in highest) for candidates in alone]
+
+
+def test_requests_that_expand_together_do_not_share_their_candidates():
+    row, kinds = random_row(1, 100, 1.0), ("STOCHASTIC", "DETERMINISTIC", "NAIVE_SAMPLING")
+    requests = [structs.replace(request_of(seed=i, width=3, kind=kind), id=kind) for i, kind in enumerate(kinds)]
+    together = expand([Row(row, 64)] * 3, [Draw(0, request, request.seeds[0], 0, beam=ROOT) for request in requests])
+    assert together == [expanded(request, row) for request in requests]
 
 
 def test_a_stochastic_beams_best_child_is_as_high_as_itself_and_all_fall():
@@ -213,7 +233,7 @@ def test_a_peaked_row_is_not_looked_at_further_when_the_floor_decides():
 
     row = normalised(np.append(np.full(499, -30.0), 0.0))
     request, place = request_of(width=4, kind="STOCHASTIC"), Place(0, -2.0, -1.0, -5.0)
-    (candidate,) = expand(Narrow(row, 64), Draw(0, request, 0, 0, beam=place))
+    ((candidate,),) = expand([Narrow(row, 64)], [Draw(0, request, 0, 0, beam=place)])
     assert candidate.token == 499
 
 
@@ -235,4 +255,4 @@ def test_a_row_without_an_allowed_token_has_no_candidates(kind):
 
 def test_a_draw_without_a_beam_is_refused():
     with pytest.raises(ValueError, match="not one of a beam search"):
-        expand(Row(random_row(0, 5, 1.0), 5), Draw(0, request_of(width=2), 0, 0))
+        expand([Row(random_row(0, 5, 1.0), 5)], [Draw(0, request_of(width=2), 0, 0)])

@@ -28,31 +28,31 @@ def pre_normalise(rows: Rows, draws: Sequence[Draw]) -> None:
     wanted = sorted({draw.row for draw in draws if pre_normalises(draw)})
     if wanted:
         masses = rows.masses(wanted, np.ones(len(wanted), np.float32))
-        for i in np.flatnonzero(masses.sound):
-            rows.logits[wanted[i]] -= np.float32(masses.peaks[i] + np.log(masses.totals[i]))
+        for i in np.flatnonzero(masses.sound).tolist():
+            rows.logits[wanted[i]] -= np.float32(masses.log_sums[i])
 
 
 def expand_beams(rows: Rows, draws: Sequence[Draw]) -> list[Expansion]:
     """The candidates of each beam; `NOTHING_LEFT` where all logits are minus infinity."""
     scales = np.where([_cuts_nothing(draw) for draw in draws], np.float32(1), scales_of(draws))
     places = [draw.row for draw in draws]
-    masses, ranks = rows.masses(places, scales), rows.ranks(places)
-    expansions = []
-    for i, draw in enumerate(draws):
-        if not masses.sound[i]:
-            expansions.append(Expansion((), NOTHING_LEFT if masses.totals[i] == 0 else NO_TOKEN))
-            continue
-        cuts = None if _cuts_nothing(draw) or not is_cut(draw.request.controls) else cuts_of([draw])
+    ranks, masses = rows.heads(places, scales)
+    sound: list[int] = np.flatnonzero(masses.sound).tolist()
+    distributions = []
+    for i in sound:
+        draw = draws[i]
         row = BeamRow(
             logits=rows.logits[draw.row],
             scale=float(scales[i]),
             peak=float(masses.peaks[i]),
             total=float(masses.totals[i]),
-            cuts=cuts,
+            cuts=None if _cuts_nothing(draw) or not is_cut(draw.request.controls) else cuts_of([draw]),
             normalise=draw.request.beams is None or draw.request.beams.post_normalize,
         )
-        distribution = Distribution(row, ranks.logits[i], ranks.tokens[i])
-        expansions.append(Expansion(tuple(expand(distribution, draw))))
+        distributions.append(Distribution(row, ranks.logits[i], ranks.tokens[i]))
+    expansions = [Expansion((), NOTHING_LEFT if total == 0 else NO_TOKEN) for total in masses.totals]
+    for i, candidates in zip(sound, expand(distributions, [draws[i] for i in sound]), strict=True):
+        expansions[i] = Expansion(candidates)
     return expansions
 
 

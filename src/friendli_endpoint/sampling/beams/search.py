@@ -26,7 +26,7 @@ from friendli_endpoint.sampling.draw import Place
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from friendli_endpoint.engine.vocabulary import FinishReason, Request
+    from friendli_endpoint.engine.vocabulary import Beams, FinishReason, Request
     from friendli_endpoint.sampling.beams.tree import Output
     from friendli_endpoint.sampling.draw import Candidate, Expansion
 
@@ -34,17 +34,31 @@ _STRONGEST_PENALTY: Final = 50.0
 """No length to the power of this leaves the range of floats; far beyond it nothing but the length would count."""
 
 
-def candidates_wanted(request: Request) -> int:
-    """How many candidates a step keeps, and so how many of one beam can matter at most.
+def candidates_of_step(request: Request) -> int:
+    """How many candidates of all beams together a step keeps.
 
     So many that K go on even if every beam offers every end-of-sequence token.
     """
-    beams = request.beams
-    if beams is None:
-        raise ValueError("the request asks for no beam search")
+    beams = _beams_of(request)
     if beams.kind == "STOCHASTIC" or beams.width == 1:
         return beams.width
     return max(2, 1 + len(set(request.eos_tokens))) * beams.width
+
+
+def candidates_of_beam(request: Request) -> int:
+    """How many of one beam's most probable candidates can matter to a deterministic step.
+
+    Behind as many as can end a beam and K others, all that is kept to go on comes first.
+    """
+    beams = _beams_of(request)
+    ending = {*request.eos_tokens, *(sequence[-1] for sequence in beams.stop_tokens if sequence)}
+    return min(beams.width + len(ending), candidates_of_step(request))
+
+
+def _beams_of(request: Request) -> Beams:
+    if request.beams is None:
+        raise ValueError("the request asks for no beam search")
+    return request.beams
 
 
 _Way: TypeAlias = "tuple[float, int, int, Candidate]"
@@ -61,12 +75,10 @@ class BeamSearch:
     """
 
     def __init__(self, request: Request) -> None:
-        if request.beams is None:
-            raise ValueError("the request asks for no beam search")
         self.places: list[Place] = [Place(0, 0.0)]
-        self._beams = request.beams
-        self._kept = candidates_wanted(request)
-        self._penalty = max(-_STRONGEST_PENALTY, min(request.beams.length_penalty, _STRONGEST_PENALTY))
+        self._beams = _beams_of(request)
+        self._kept = candidates_of_step(request)
+        self._penalty = max(-_STRONGEST_PENALTY, min(self._beams.length_penalty, _STRONGEST_PENALTY))
         self._endings = Endings(request)
         self._length = 0
         self._nodes: Sequence[Node | None] = [None]  # what the live beams have generated, by slot
