@@ -66,18 +66,17 @@ def test_beams_share_the_blocks_of_what_they_have_in_common():
     assert sum(len(batch.tokens) for batch in model.batches) <= 40 + 4 * 7, "nothing was computed twice"
 
 
-def test_a_search_that_gives_way_to_an_older_request_goes_on_where_it_was():
-    """The older one's decodes take the last blocks, so that the beams are preempted, all of them together."""
-    model = FakeStepModel(blocks=24)
+def test_a_search_that_gives_way_to_older_requests_goes_on_where_it_was():
+    """Their decodes take the last blocks, so that the beams are preempted, all of them together."""
+    model = FakeStepModel(blocks=27)
     core = core_on(model)
-    older = request("older", list(range(20)), max_tokens=60)
-    asked = request("a", list(range(30, 50)), max_tokens=9, beams=Beams(4), controls=Controls())
-    core.receive(Submit(older))
-    core.receive(Submit(asked))
-    events = run(core)
-    assert tokens_of(events) == {("older", 0): expected(older, 0), ("a", 0): searched(asked)[0]}
-    prompts = [past for batch in model.batches for past in batch.past_lens if past == 0]
-    assert len(prompts) > 2, "some prompt was computed again"
+    older = [request(f"older-{i}", list(range(i, i + 20)), max_tokens=16) for i in range(3)]
+    asked = request("a", list(range(30, 50)), max_tokens=16, beams=Beams(4), controls=Controls())
+    for each in [*older, asked]:
+        core.receive(Submit(each))
+    tokens = tokens_of(run(core))
+    assert tokens == {(each.id, 0): expected(each, 0) for each in older} | {("a", 0): searched(asked)[0]}
+    assert sum(past == 0 for batch in model.batches for past in batch.past_lens) == 5, "one prompt was computed again"
 
 
 def test_a_search_waits_until_there_are_rows_for_all_its_beams():
