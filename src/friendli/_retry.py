@@ -166,8 +166,12 @@ class ConfiguredRetry:
 def _is_retryable(setback: Setback) -> bool:
     match setback.trouble:
         case Trouble.STATUS:
-            asks = setback.status == 409 and (setback.headers or {}).get("x-should-retry") == "true"
-            return asks or setback.status in _TRANSIENT | _THROTTLED
+            match (setback.headers or {}).get("x-should-retry"):
+                case "false":
+                    return False
+                case "true" if setback.status == 409:
+                    return True
+            return setback.status in _TRANSIENT | _THROTTLED
         case Trouble.CONNECT | Trouble.BROKEN:
             return True
         case Trouble.TIMEOUT | Trouble.FINAL:

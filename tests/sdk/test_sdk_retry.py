@@ -93,6 +93,14 @@ def test_a_conflict_is_tried_again_only_when_the_server_says_so():
     assert world.run(default()).status == 200
 
 
+@pytest.mark.parametrize("status", RETRIED)
+def test_what_the_server_says_not_to_try_again_is_final(status):
+    world = World(reply(status, x_should_retry="false"))
+    with pytest.raises(errors.APIError):
+        world.run(default())
+    assert len(world.sent) == 1
+
+
 @pytest.mark.parametrize(
     ("trouble", "attempts"),
     [(Trouble.CONNECT, 3), (Trouble.BROKEN, 3), (Trouble.TIMEOUT, 1), (Trouble.FINAL, 1)],

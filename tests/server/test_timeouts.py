@@ -29,6 +29,7 @@ def test_a_request_that_is_not_done_in_time(stream: bool, fields: dict[str, obje
         reply = await server.post(stream=stream, **SOON, **fields)
         assert reply.status_code == 429
         assert "retry-after" not in reply.headers
+        assert reply.headers["x-should-retry"] == "false"
         assert _is_timeout(reply.json()["error"])
         assert "timeout_microseconds" in reply.json()["error"]["message"]
         assert not server.engine.live

@@ -64,7 +64,7 @@ def problem_of(error: Exception) -> Problem:
         case RequestError(status=401):
             return Problem(401, str(error), headers=((b"www-authenticate", b"Bearer"),))
         case RequestError(status=429):  # the request's own time is over; the server has room
-            return Problem(429, str(error), error.field, kind="timeout")
+            return Problem(429, str(error), error.field, ((b"x-should-retry", b"false"),), kind="timeout")
         case RequestError():
             close = ((b"connection", b"close"),) if error.status in _UNREAD else ()
             return Problem(error.status, str(error), error.field, close)

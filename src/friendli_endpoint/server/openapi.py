@@ -23,7 +23,7 @@ _ERRORS = {
     "413": "The body is too large.",
     "415": "The body is not sent as JSON.",
     "422": "A field is wrong; `field` names it.",
-    "429": "There is no room now; Retry-After says when to come back.",
+    "429": "There is no room; Retry-After says when to come back. Or `timeout_microseconds` passed: type `timeout`.",
     "431": "The headers are too large.",
     "500": "The server failed.",
     "503": "The server is starting or stopping, or the engine failed; Retry-After says when to come back.",
