@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,8 +13,7 @@ class BadWords:
 
     def __init__(self, words: Sequence[Sequence[int]]) -> None:
         """Words of one token or more."""
-        self.always = np.array([word[0] for word in words if len(word) == 1], np.int64)
-        """Words of one token: banned wherever they are."""
+        self._always = [word[0] for word in words if len(word) == 1]
         self._ends: dict[int, dict[tuple[int, ...], list[int]]] = {}
         for word in words:
             if len(word) > 1:
@@ -29,8 +26,8 @@ class BadWords:
         return max(self._ends, default=0)
 
     def banned(self, tail: Sequence[int]) -> list[int]:
-        """The tokens that would complete a longer word behind the sequence's last `reach` tokens."""
-        found: list[int] = []
+        """The tokens that would complete a word behind the sequence's last `reach` tokens."""
+        found = self._always.copy()
         for length, ends in self._ends.items():
             if length <= len(tail):
                 found += ends.get(tuple(tail[-length:]), ())

@@ -20,20 +20,22 @@ if TYPE_CHECKING:
 
 
 def draw_from_blocks(
-    logits: Logits,
-    rows: NDArray[np.int64],
+    flat: Logits,
+    starts: NDArray[np.int64],
+    vocab_size: int,
     masses: Masses,
     scales: NDArray[np.float32],
     numbers: NDArray[np.float64],
 ) -> NDArray[np.int64]:
     """The drawn token of each draw [N].
 
-    Draw i is from `logits[rows[i]]` times `scales[i]`, by `numbers[i]` in [0, 1); `masses[i]` are those of that row.
+    Draw i is from the row of `vocab_size` logits at `flat[starts[i]]`, times `scales[i]`, by `numbers[i]` in [0, 1);
+    `masses` are those of these rows.
     """
     block, rest = _choose(masses.blocks, numbers)
     tokens = block[:, None] * MASS_WIDTH + np.arange(MASS_WIDTH)
-    inside = tokens < logits.shape[1]  # the last block may be shorter
-    values = logits[rows[:, None], np.minimum(tokens, logits.shape[1] - 1)].astype(np.float64)
+    inside = tokens < vocab_size  # the last block may be shorter
+    values = flat[np.where(inside, tokens, 0) + starts[:, None]].astype(np.float64)
     weights = np.exp((values - masses.peaks[:, None]) * scales[:, None]) * inside
     return block * MASS_WIDTH + _choose(weights, rest)[0]
 
@@ -41,7 +43,7 @@ def draw_from_blocks(
 def _choose(
     weights: NDArray[np.float64], numbers: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """One column per row of the weights [N, K], never one without weight, and where in it the number lies, in [0, 1)."""
+    """A column for each row of the weights [N, K], never one without weight, and where in it the number lies."""
     sums = weights.cumsum(axis=1)
     targets = numbers * sums[:, -1]
     # Rounding may carry a target to the very end of the sums.

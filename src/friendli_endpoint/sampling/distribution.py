@@ -38,7 +38,7 @@ class Distribution:
     """`beams.ranked.Ranked`: what the controls leave of a row, most probable first, as far as it has been looked at."""
 
     def __init__(self, row: BeamRow, values: NDArray[np.float64], tokens: NDArray[np.int64]) -> None:
-        """The first ranks of the row, of which at least one is allowed; more of them when they cannot tell what is cut."""
+        """The first ranks of the row, at least one of them allowed; more when these cannot tell what is cut."""
         while (kept := _kept(row, values)) is None:
             values, tokens = _more(row.logits, len(values))
         self._row = row

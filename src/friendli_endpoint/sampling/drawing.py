@@ -29,18 +29,13 @@ _LARGEST_SCALE: Final = 1e30
 
 def draw_tokens(rows: Rows, draws: Sequence[Draw]) -> NDArray[np.int64]:
     """The token of each draw, or `NO_TOKEN`; `NOTHING_LEFT` where all logits are minus infinity."""
-    scales = scales_of(draws)
-    masses = rows.masses([draw.row for draw in draws], scales)
     seeds, positions = np.array([(draw.seed, draw.position) for draw in draws], np.uint64).T
     numbers = uniforms(seeds, positions)
-    tokens = np.where(masses.totals == 0, NOTHING_LEFT, NO_TOKEN).astype(np.int64)
-    cut = np.array([is_cut(draw.request.controls) or draw.request.controls.xtc_probability > 0 for draw in draws])
-    whole, walked = np.flatnonzero(masses.sound & ~cut), np.flatnonzero(masses.sound & cut)
-    if len(whole):
-        places = np.array([draws[i].row for i in whole], np.int64)
-        tokens[whole] = draw_from_blocks(rows.logits, places, masses.at(whole), scales[whole], numbers[whole, 0])
-    if len(walked):
-        tokens[walked] = _walk(rows, [draws[i] for i in walked], masses.at(walked), scales[walked], numbers[walked])
+    tokens = np.empty(len(draws), np.int64)
+    walked = np.array([_is_walked(draw.request.controls) for draw in draws])
+    for draw_some, wanted in ((_walk, np.flatnonzero(walked)), (_draw_uncut, np.flatnonzero(~walked))):
+        if len(wanted):
+            tokens[wanted] = draw_some(rows, [draws[i] for i in wanted.tolist()], numbers[wanted])
     return tokens
 
 
@@ -55,6 +50,10 @@ def is_cut(controls: Controls) -> bool:
     return controls.top_k > 0 or controls.top_p < 1 or controls.min_p > 0
 
 
+def _is_walked(controls: Controls) -> bool:
+    return is_cut(controls) or controls.xtc_probability > 0
+
+
 def cuts_of(draws: Sequence[Draw]) -> Cuts:
     """The controls that cut, of each draw."""
     controls = [draw.request.controls for draw in draws]
@@ -65,24 +64,37 @@ def cuts_of(draws: Sequence[Draw]) -> Cuts:
     )
 
 
-def _walk(
-    rows: Rows,
-    draws: Sequence[Draw],
-    masses: Masses,
-    scales: NDArray[np.float32],
-    numbers: NDArray[np.float64],
-) -> NDArray[np.int64]:
+def _draw_uncut(rows: Rows, draws: Sequence[Draw], numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The tokens of draws from whole distributions."""
+    places, scales = [draw.row for draw in draws], scales_of(draws)
+    masses = rows.masses(places, scales)
+    tokens = _failures(masses)
+    sound = np.flatnonzero(masses.sound)
+    starts, size = np.array(places, np.int64)[sound] * rows.vocab_size, rows.vocab_size
+    tokens[sound] = draw_from_blocks(rows.flat, starts, size, masses.at(sound), scales[sound], numbers[sound, 0])
+    return tokens
+
+
+def _walk(rows: Rows, draws: Sequence[Draw], numbers: NDArray[np.float64]) -> NDArray[np.int64]:
     """The tokens of draws whose distribution is cut: from the heads, and where these do not decide from the row."""
-    ranks = rows.ranks([draw.row for draw in draws])
-    below = (ranks.logits - masses.peaks[:, None]) * scales[:, None].astype(np.float64)
-    cuts, chances = cuts_of(draws), _chances(draws, numbers)
-    picked = pick(np.exp(below) / masses.totals[:, None], cuts, chances, whole=below.shape[1] == rows.vocab_size)
+    scales = scales_of(draws)
+    ranks, masses = rows.heads([draw.row for draw in draws], scales)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # in rows that are not sound, told below
+        below = (ranks.logits - masses.peaks[:, None]) * scales[:, None].astype(np.float64)
+        probabilities = np.exp(below) / masses.totals[:, None]
+        cuts, chances = cuts_of(draws), _chances(draws, numbers)
+        picked = pick(probabilities, cuts, chances, whole=below.shape[1] == rows.vocab_size)
     tokens = np.take_along_axis(ranks.tokens, np.maximum(picked, 0)[:, None], axis=1)[:, 0]
-    for i in np.flatnonzero(picked == UNDECIDED):
+    for i in np.flatnonzero((picked == UNDECIDED) & masses.sound).tolist():
         row, scale = rows.logits[draws[i].row], float(scales[i])
         peak, total = float(masses.peaks[i]), float(masses.totals[i])
         tokens[i] = _walk_row(row, scale, peak, total, cuts.of(i), chances.of(i))
-    return tokens
+    return np.where(masses.sound, tokens, _failures(masses))
+
+
+def _failures(masses: Masses) -> NDArray[np.int64]:
+    """What a draw gives where its row is not sound."""
+    return np.where(masses.totals == 0, NOTHING_LEFT, NO_TOKEN).astype(np.int64)
 
 
 def _walk_row(row: Logits, scale: float, peak: float, total: float, cuts: Cuts, chances: Chances) -> int:

@@ -50,9 +50,17 @@ class Masses:
     totals: NDArray[np.float64]  # [S], over the whole row
 
     @property
+    def log_sums(self) -> NDArray[np.float64]:
+        """The log-sum-exp of each row of scale 1 [S]; nothing of use where a row is not sound."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            log_sums: NDArray[np.float64] = self.peaks + np.log(self.totals)
+        return log_sums
+
+    @property
     def sound(self) -> NDArray[np.bool_]:
         """The row has a finite maximum [S]."""
-        return (self.totals > 0) & (self.totals <= 2.0 * MASS_WIDTH * self.blocks.shape[1])
+        sound: NDArray[np.bool_] = (self.totals > 0) & (self.totals <= 2.0 * MASS_WIDTH * self.blocks.shape[1])
+        return sound
 
     def at(self, rows: NDArray[np.int64]) -> Masses:
         """Those of the given rows, in that order."""
@@ -69,31 +77,38 @@ class HeadFinder:
             config["INFERENCE_NUM_THREADS"] = threads
         core = ov.Core()
         # One rank more than wanted tells whether the last one has equals that are left out.
-        ranks = _ranks_graph(vocab_size, min(HEAD_SIZE + 1, vocab_size))
-        self._ranks = core.compile_model(ranks, "CPU", config).create_infer_request()
+        heads = _heads_graph(vocab_size, min(HEAD_SIZE + 1, vocab_size))
+        self._heads = core.compile_model(heads, "CPU", config).create_infer_request()
         self._masses = core.compile_model(_masses_graph(vocab_size), "CPU", config).create_infer_request()
 
-    def ranks(self, logits: Logits) -> Ranks:
-        """The ranks of rows [S, vocab]."""
+    def masses(self, logits: Logits, scales: NDArray[np.float32]) -> Masses:
+        """The masses of rows [S, vocab], row r scaled by `scales[r]`."""
+        peaks, sums = _run(self._masses, np.ascontiguousarray(logits), scales)
+        return _masses(peaks, sums)
+
+    def heads(self, logits: Logits, scales: NDArray[np.float32]) -> tuple[Ranks, Masses]:
+        """The masses, and the ranks on top: that takes twice the time."""
         logits = np.ascontiguousarray(logits)
-        self._ranks.set_input_tensor(0, ov.Tensor(logits, shared_memory=True))
-        self._ranks.infer()
-        values, places, *best = (tensor.data for tensor in self._ranks.output_tensors)
+        peaks, sums, values, places, *best = _run(self._heads, logits, scales)
         tokens = places.astype(np.int64)
         if best:
             block, within = np.divmod(tokens, _RANK_WIDTH)
             tokens = np.take_along_axis(best[0], block, axis=1).astype(np.int64) * _RANK_WIDTH + within
         _rank_equals_by_id(logits, values, tokens, self._size)
-        return Ranks(values[:, : self._size].astype(np.float64), tokens[:, : self._size])
+        ranks = Ranks(values[:, : self._size].astype(np.float64), tokens[:, : self._size])
+        return ranks, _masses(peaks, sums)
 
-    def masses(self, logits: Logits, scales: NDArray[np.float32]) -> Masses:
-        """The masses of rows [S, vocab], row r scaled by `scales[r]`."""
-        self._masses.set_input_tensor(0, ov.Tensor(np.ascontiguousarray(logits), shared_memory=True))
-        self._masses.set_input_tensor(1, ov.Tensor(scales.reshape(-1, 1, 1), shared_memory=True))
-        self._masses.infer()
-        peaks, blocks = (tensor.data for tensor in self._masses.output_tensors)
-        sums = blocks.astype(np.float64)
-        return Masses(peaks.reshape(-1).astype(np.float64), sums, sums.sum(axis=1))
+
+def _run(request: ov.InferRequest, logits: Logits, scales: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    request.set_input_tensor(0, ov.Tensor(logits, shared_memory=True))
+    request.set_input_tensor(1, ov.Tensor(scales.reshape(-1, 1, 1), shared_memory=True))
+    request.infer()
+    return [tensor.data for tensor in request.output_tensors]
+
+
+def _masses(peaks: NDArray[np.float32], blocks: NDArray[np.float32]) -> Masses:
+    sums = blocks.astype(np.float64)
+    return Masses(peaks.reshape(-1).astype(np.float64), sums, sums.sum(axis=1))
 
 
 def _rank_equals_by_id(logits: Logits, values: NDArray[np.float32], tokens: NDArray[np.int64], size: int) -> None:
@@ -106,36 +121,47 @@ def _rank_equals_by_id(logits: Logits, values: NDArray[np.float32], tokens: NDAr
             tokens[row, cut] = np.flatnonzero(logits[row] == values[row, size])[: np.count_nonzero(cut)]
 
 
-def _ranks_graph(vocab_size: int, size: int) -> ov.Model:
-    """The logits of the highest ranks, in any order where equal, and their tokens.
+def _masses_graph(vocab_size: int) -> ov.Model:
+    logits, scales = _inputs(vocab_size)
+    highest = op.reduce_max(_in_blocks(logits, vocab_size, _RANK_WIDTH), _ints(2), False)
+    return ov.Model(_summed(logits, scales, highest, vocab_size), [logits, scales], "masses")
+
+
+def _heads_graph(vocab_size: int, size: int) -> ov.Model:
+    """Masses, the logits of the highest ranks, in any order where equal, and their tokens.
 
     In a large vocabulary the highest tokens are among those of the `size` blocks with the highest maxima. These blocks
-    are then a third output, and the second says where in them a token lies.
+    are then one more output, and the one before says where in them a token lies.
     """
-    logits = op.parameter([-1, vocab_size], ov.Type.f32, name="logits")
-    if vocab_size < 2 * size * _RANK_WIDTH:
-        top = _top(logits, size, "value")
-        return ov.Model([top.output(0), top.output(1)], [logits], "ranks")
+    logits, scales = _inputs(vocab_size)
     blocks = _in_blocks(logits, vocab_size, _RANK_WIDTH)
-    best = _top(op.reduce_max(blocks, _ints(2), False), size, "none")
-    among = op.reshape(op.gather(blocks, best.output(1), np.int32(1), 1), _ints(0, size * _RANK_WIDTH), True)
-    top = _top(among, size, "value")
-    return ov.Model([top.output(0), top.output(1), best.output(1)], [logits], "ranks")
+    highest = op.reduce_max(blocks, _ints(2), False)
+    outputs = _summed(logits, scales, highest, vocab_size)
+    if vocab_size < 2 * size * _RANK_WIDTH:
+        return ov.Model([*outputs, *_top(logits, size, "value")], [logits, scales], "heads")
+    _, best = _top(highest, size, "none")
+    among = op.reshape(op.gather(blocks, best, np.int32(1), 1), _ints(0, size * _RANK_WIDTH), True)
+    return ov.Model([*outputs, *_top(among, size, "value"), best], [logits, scales], "heads")
 
 
-def _masses_graph(vocab_size: int) -> ov.Model:
+def _inputs(vocab_size: int) -> tuple[ov.Node, ov.Node]:
     logits = op.parameter([-1, vocab_size], ov.Type.f32, name="logits")
-    scales = op.parameter([-1, 1, 1], ov.Type.f32, name="scales")
-    blocks = _in_blocks(logits, vocab_size, MASS_WIDTH)
-    peaks = op.reduce_max(op.reduce_max(blocks, _ints(2), True), _ints(1), True)
+    return logits, op.parameter([-1, 1, 1], ov.Type.f32, name="scales")
+
+
+def _summed(logits: ov.Node, scales: ov.Node, highest: ov.Node, vocab_size: int) -> list[ov.Output]:
+    """Peaks and sums of the blocks; `highest` are maxima that cover the rows."""
+    peaks = op.reduce_max(op.unsqueeze(highest, _ints(2)), _ints(1), True)
     # Relative to the peak before scaling, so that a tiny temperature loses no precision.
-    masses = op.reduce_sum(op.exp(op.multiply(op.subtract(blocks, peaks), scales)), _ints(2), False)
-    return ov.Model([peaks.output(0), masses.output(0)], [logits, scales], "masses")
+    below = op.subtract(_in_blocks(logits, vocab_size, MASS_WIDTH), peaks)
+    sums = op.reduce_sum(op.exp(op.multiply(below, scales)), _ints(2), False)
+    return [peaks.output(0), sums.output(0)]
 
 
-def _top(values: ov.Node, size: int, order: str) -> ov.Node:
+def _top(values: ov.Node, size: int, order: str) -> tuple[ov.Output, ov.Output]:
     # A constant k and an unstable sort: the stable variant, or k as an input, takes a path a hundred times slower.
-    return op.topk(values, op.constant(np.int32(size)), 1, "max", order, "i32")
+    top = op.topk(values, op.constant(np.int32(size)), 1, "max", order, "i32")
+    return top.output(0), top.output(1)
 
 
 def _in_blocks(logits: ov.Node, vocab_size: int, width: int) -> ov.Node:

@@ -54,7 +54,7 @@ class History:
             self._tail = [*self._tail, *new][-self.bad_words.reach :]
 
     def banned(self) -> list[int]:
-        """The tokens that may not come next; `bad_words.always` and what the grammar forbids come on top."""
+        """The tokens that may not come next; what the grammar forbids comes on top."""
         found = self.ngrams.banned() if self.ngrams is not None else []
         return found + self.bad_words.banned(self._tail) if self.bad_words is not None else found
 

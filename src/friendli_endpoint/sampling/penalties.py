@@ -49,7 +49,7 @@ class Counts:
 
 
 def repetition(logits: NDArray[np.float32], penalties: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logits of tokens that have come before, each with its sequence's penalty: divided by it, or below 0 multiplied."""
+    """Logits of tokens that have come before, each divided by its sequence's penalty, or below 0 multiplied."""
     return np.where(logits < 0, logits * penalties, logits / penalties)
 
 

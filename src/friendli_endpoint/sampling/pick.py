@@ -1,9 +1,10 @@
 """The controls that cut a ranked distribution, and the draw from what they leave: the same function for any width.
 
-Order: top-k, top-p, min-p, XTC, draw. Tokens are ranked by logit, highest first, equal ones by id, and what the controls
-leave is always an interval of ranks. A draw walks it in that order. Whatever depends on probabilities that have not been
-looked at is kept as a lower and an upper bound; where both give the same rank, that is the rank that the whole row
-gives, and elsewhere more of the row has to be looked at. So a token never depends on how much of its row that was.
+Order: top-k, top-p, min-p, XTC, draw. Tokens are ranked by logit, highest first, equal ones by id, and what the
+controls leave is always an interval of ranks. A draw walks it in that order. Whatever depends on probabilities that
+have not been looked at is kept as a lower and an upper bound; where both give the same rank, that is the rank that the
+whole row gives, and elsewhere more of the row has to be looked at. So a token never depends on how much of its row that
+was.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Cuts:
 
 @dataclass(frozen=True, slots=True)
 class Chances:
-    """What N draws leave to chance, each [N]: a number in [0, 1), and the threshold of XTC, infinite where it is off."""
+    """What N draws leave to chance, each [N]: a number in [0, 1), and XTC's threshold, infinite where it is off."""
 
     numbers: NDArray[np.float64]
     xtc: NDArray[np.float64]
@@ -65,7 +66,8 @@ class Kept:
     def certain(self) -> NDArray[np.bool_]:
         """The ranks given hold all that is kept, and its mass is exact [N]."""
         low, high = self.sizes
-        return (low == high) & (high < _BEYOND)
+        certain: NDArray[np.bool_] = (low == high) & (high < _BEYOND)
+        return certain
 
 
 def keep(probabilities: NDArray[np.float64], cuts: Cuts, *, whole: bool) -> Kept:
@@ -151,4 +153,5 @@ def _exclude_top_choices(
 
 def _rank(sums: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.int64]:
     """The first rank whose cumulative probability lies above the target."""
-    return np.count_nonzero(sums <= targets[:, None], axis=1)
+    ranks: NDArray[np.int64] = np.count_nonzero(sums <= targets[:, None], axis=1)
+    return ranks

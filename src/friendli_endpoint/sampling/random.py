@@ -7,7 +7,7 @@ preemption and after a restart.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -20,26 +20,27 @@ _WEYL: Final = (0x9E3779B9, 0xBB67AE85)
 _LOW: Final = 0xFFFFFFFF
 _HALF: Final = 32
 
-_Words = TypeVar("_Words", int, "NDArray[np.uint64]")
-
 
 def philox(counters: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Philox4x32-10 blocks [rows, 4] of counters [rows, 4] and keys [rows, 2]; all are 32-bit words in uint64."""
-    x0, x1, x2, x3 = counters.T
-    k0, k1 = keys.T
-    return np.stack(_mix(x0, x1, x2, x3, k0, k1), axis=1)
+    low, half = np.uint64(_LOW), np.uint64(_HALF)
+    multipliers = np.array(_MULTIPLIERS, np.uint64)[:, None]
+    steps = np.arange(_ROUNDS, dtype=np.uint64)[:, None, None] * np.array(_WEYL, np.uint64)[:, None]
+    # Words 0 and 2, and words 1 and 3, side by side: half as many calls, which are what this costs.
+    even, odd = np.ascontiguousarray(counters.T[::2]), counters.T[1::2]
+    for key in (keys.T + steps) & low:
+        products = (even * multipliers)[::-1]
+        even, odd = (products >> half) ^ odd ^ key, products & low
+    return np.stack([even[0], odd[0], even[1], odd[1]], axis=1)
 
 
-def _mix(
-    x0: _Words, x1: _Words, x2: _Words, x3: _Words, k0: _Words, k1: _Words
-) -> tuple[_Words, _Words, _Words, _Words]:
-    """Ten rounds, on arrays of words or on single words."""
+def _mix(x0: int, x1: int, x2: int, x3: int, k0: int, k1: int) -> tuple[int, int, int, int]:
+    """One block, in plain integers."""
     for _ in range(_ROUNDS):
         left, right = x0 * _MULTIPLIERS[0], x2 * _MULTIPLIERS[1]
-        # numpy's stubs call unsigned words signed once they met a plain integer; at run time they stay what they are.
-        x0, x1 = (right >> _HALF) ^ x1 ^ k0, right & _LOW  # type: ignore[assignment]
-        x2, x3 = (left >> _HALF) ^ x3 ^ k1, left & _LOW  # type: ignore[assignment]
-        k0, k1 = (k0 + _WEYL[0]) & _LOW, (k1 + _WEYL[1]) & _LOW  # type: ignore[assignment]
+        x0, x1 = (right >> _HALF) ^ x1 ^ k0, right & _LOW
+        x2, x3 = (left >> _HALF) ^ x3 ^ k1, left & _LOW
+        k0, k1 = (k0 + _WEYL[0]) & _LOW, (k1 + _WEYL[1]) & _LOW
     return x0, x1, x2, x3
 
 
@@ -48,10 +49,10 @@ def uniforms(seeds: NDArray[np.uint64], positions: NDArray[np.uint64]) -> NDArra
 
     The first [rows, 0] is for the draw, the second for whatever else a control leaves to chance.
     """
-    zeros = np.zeros_like(positions)
-    counters = np.stack([positions & _LOW, positions >> _HALF, zeros, zeros], axis=1)
-    keys = np.stack([seeds & _LOW, seeds >> _HALF], axis=1)
-    words = philox(counters, keys)
+    low, half = np.uint64(_LOW), np.uint64(_HALF)
+    counters = np.zeros((len(positions), 4), np.uint64)
+    counters[:, 0], counters[:, 1] = positions & low, positions >> half
+    words = philox(counters, np.stack([seeds & low, seeds >> half], axis=1))
     bits = (words[:, ::2] << np.uint64(21)) | (words[:, 1::2] >> np.uint64(11))
     return bits.astype(np.float64) * 2.0**-53
 

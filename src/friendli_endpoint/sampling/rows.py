@@ -18,36 +18,38 @@ if TYPE_CHECKING:
 class FindsHeads(Protocol):
     """`sampling.head.HeadFinder`, or numpy in tests."""
 
-    def ranks(self, logits: Logits) -> Ranks:
-        """The first ranks of rows [S, vocab]."""
-
     def masses(self, logits: Logits, scales: NDArray[np.float32]) -> Masses:
         """The masses of rows [S, vocab], each with its scale [S]."""
+
+    def heads(self, logits: Logits, scales: NDArray[np.float32]) -> tuple[Ranks, Masses]:
+        """The masses, and the first ranks on top."""
 
 
 class Rows:
     """Rows [S, vocab] by their indices: whatever is asked for comes once per index, in their order, repeated or not."""
 
     def __init__(self, heads: FindsHeads, logits: Logits) -> None:
+        """The logits are contiguous; nothing here writes to them."""
         self.logits = logits
+        self.flat = logits.reshape(-1, copy=False)
         self._heads = heads
 
     @property
     def vocab_size(self) -> int:
         """How many logits a row has."""
-        return self.logits.shape[1]
-
-    def ranks(self, rows: Sequence[int]) -> Ranks:
-        """The first ranks of each."""
-        block, places = self._gathered(rows)
-        return self._heads.ranks(block).at(places)
+        size: int = self.logits.shape[1]
+        return size
 
     def masses(self, rows: Sequence[int], scales: NDArray[np.float32]) -> Masses:
         """The masses of each, scaled by `scales` [rows]; a row that comes twice has one scale."""
         block, places = self._gathered(rows)
-        scale_of = np.ones(len(block), np.float32)
-        scale_of[places] = scales
-        return self._heads.masses(block, scale_of).at(places)
+        return self._heads.masses(block, _spread(scales, places, len(block))).at(places)
+
+    def heads(self, rows: Sequence[int], scales: NDArray[np.float32]) -> tuple[Ranks, Masses]:
+        """The masses of each, and its first ranks."""
+        block, places = self._gathered(rows)
+        ranks, masses = self._heads.heads(block, _spread(scales, places, len(block)))
+        return ranks.at(places), masses.at(places)
 
     def highest(self, rows: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The token with the highest logit of each, the lowest of equal ones, and that logit; NaN counts as highest."""
@@ -60,8 +62,14 @@ class Rows:
         return Rows(self._heads, self.logits[list(rows)])
 
     def _gathered(self, rows: Sequence[int]) -> tuple[Logits, NDArray[np.int64]]:
-        """An array that holds the rows, and where in it they are; all of them if most are wanted, which saves a copy."""
+        """An array that holds the rows, and where in it they are: all of them if most are wanted, to save the copy."""
         distinct = sorted(set(rows))
-        if 2 * len(distinct) >= len(self.logits):
+        if 4 * len(distinct) >= 3 * len(self.logits):
             return self.logits, np.array(rows, np.int64)
         return self.logits[distinct], np.searchsorted(distinct, rows)
+
+
+def _spread(scales: NDArray[np.float32], places: NDArray[np.int64], count: int) -> NDArray[np.float32]:
+    spread = np.ones(count, np.float32)
+    spread[places] = scales
+    return spread

@@ -14,13 +14,14 @@ from friendli_endpoint.sampling.drawing import draw_tokens
 from friendli_endpoint.sampling.edits import edit, edited
 from friendli_endpoint.sampling.expansions import expand_beams, pre_normalise, pre_normalises
 from friendli_endpoint.sampling.rows import Rows
-from friendli_endpoint.sampling.scores import RawRows, reports
+from friendli_endpoint.sampling.scores import RawRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from friendli_endpoint.engine.step_model import Logits
     from friendli_endpoint.sampling.draw import Draw, Outcome
+    from friendli_endpoint.sampling.edits import Removed
     from friendli_endpoint.sampling.rows import FindsHeads
 
 _Kind: TypeAlias = Literal["beam", "forced", "greedy", "random"]
@@ -40,19 +41,12 @@ class Sampler:
         rows = Rows(self._heads, logits)
         changed = {draw.row: draw for draw in draws if edited(draw)}
         raw = RawRows.of(rows, draws, changed.keys() | {draw.row for draw in draws if pre_normalises(draw)})
-        lost = _not_finite(rows, [*changed, *(draw.row for draw in draws if draw.request.controls.forced)])
         pre_normalise(rows, draws)
-        edit(logits, list(changed.values()))
+        removed = edit(rows, list(changed.values()))
         best = {} if raw is None else {row: token for row, token in raw.best.items() if row not in changed}
         outcomes = _chosen(rows, draws, best)
-        for i, draw in enumerate(draws):
-            if draw.row in lost:
-                outcomes[i] = _failed(draw, NO_TOKEN)
-            elif draw.row not in changed and _failure(outcomes[i]) == NOTHING_LEFT:
-                outcomes[i] = _failed(draw, NO_TOKEN)  # it was the model that left nothing
-            elif raw is not None and reports(draw):
-                outcomes[i] = raw.told(draw, outcomes[i])
-        return outcomes
+        outcomes = [_blamed(draw, outcome, removed) for draw, outcome in zip(draws, outcomes, strict=True)]
+        return outcomes if raw is None else raw.told(draws, outcomes)
 
 
 def _chosen(rows: Rows, draws: Sequence[Draw], best: Mapping[int, int]) -> list[Outcome]:
@@ -80,13 +74,19 @@ def _of_kind(kind: _Kind, rows: Rows, draws: Sequence[Draw], best: Mapping[int, 
         case "beam":
             return expand_beams(rows, draws)
         case "forced":
-            return [Pick(draw.request.controls.forced[draw.position]) for draw in draws]
+            return map(Pick, _forced(rows, draws))
         case "greedy":
             return map(Pick, _highest(rows, [draw.row for draw in draws], best))
         case "random":
             return map(Pick, draw_tokens(rows, draws).tolist())
         case _:
             assert_never(kind)
+
+
+def _forced(rows: Rows, draws: Sequence[Draw]) -> list[int]:
+    _, logits = rows.highest([draw.row for draw in draws])
+    tokens = [draw.request.controls.forced[draw.position] for draw in draws]
+    return [token if fine else NO_TOKEN for token, fine in zip(tokens, np.isfinite(logits), strict=True)]
 
 
 def _highest(rows: Rows, wanted: Sequence[int], best: Mapping[int, int]) -> list[int]:
@@ -99,18 +99,9 @@ def _highest(rows: Rows, wanted: Sequence[int], best: Mapping[int, int]) -> list
     return found
 
 
-def _not_finite(rows: Rows, wanted: Sequence[int]) -> set[int]:
-    """Those of the rows that have no finite maximum."""
-    if not wanted:
-        return set()
-    _, logits = rows.highest(wanted)
-    return {row for row, fine in zip(wanted, np.isfinite(logits), strict=True) if not fine}
-
-
-def _failed(draw: Draw, failure: int) -> Outcome:
-    return Pick(failure) if draw.beam is None else Expansion((), failure)
-
-
-def _failure(outcome: Outcome) -> int:
-    """0 when it did not fail."""
-    return min(outcome.token, 0) if isinstance(outcome, Pick) else outcome.failure
+def _blamed(draw: Draw, outcome: Outcome, removed: Removed) -> Outcome:
+    """The outcome, or `NO_TOKEN` where the model had failed on the row before anything was removed from it."""
+    failure = min(outcome.token, 0) if isinstance(outcome, Pick) else outcome.failure
+    if draw.row in removed.broken or (failure == NOTHING_LEFT and draw.row not in removed.finite):
+        return Pick(NO_TOKEN) if draw.beam is None else Expansion((), NO_TOKEN)
+    return outcome
