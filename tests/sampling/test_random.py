@@ -25,16 +25,23 @@ def test_philox_gives_the_published_answers(counter, key, answer):
 def test_a_number_depends_on_its_seed_and_position_alone():
     seeds, positions = np.arange(50, dtype=np.uint64) * 2**57 // 10, np.arange(50, dtype=np.uint64)
     together = uniforms(seeds, positions)
-    alone = [uniforms(seeds[i : i + 1], positions[i : i + 1])[0] for i in range(50)]
+    alone = [uniforms(seeds[i : i + 1], positions[i : i + 1])[0].tolist() for i in range(50)]
     assert together.tolist() == alone
-    assert len(set(alone)) == 50
+    assert len(set(sum(alone, []))) == 100
 
 
 def test_numbers_are_uniform_over_positions_and_over_seeds():
     many = np.arange(100_000, dtype=np.uint64)
     one = np.zeros_like(many)
-    for numbers in (uniforms(one, many), uniforms(many, one)):
+    for numbers in (*uniforms(one, many).T, *uniforms(many, one).T):
         counts, _ = np.histogram(numbers, bins=100, range=(0, 1))
         assert ((counts - 1000) ** 2 / 1000).sum() < 150  # chi-square, 99 degrees of freedom: p = 0.0007
         assert numbers.min() >= 0
         assert numbers.max() < 1
+
+
+def test_the_two_numbers_of_a_draw_are_independent():
+    many = np.arange(100_000, dtype=np.uint64)
+    first, second = uniforms(many, np.zeros_like(many)).T
+    counts, _, _ = np.histogram2d(first, second, bins=10, range=[(0, 1), (0, 1)])
+    assert ((counts - 1000) ** 2 / 1000).sum() < 150  # chi-square, 99 degrees of freedom: p = 0.0007

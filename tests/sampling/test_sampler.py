@@ -1,163 +1,112 @@
-"""Logits to tokens: exact distributions, and tokens that depend on nothing but their row and their seed."""
+"""Tokens depend on nothing but their row, their controls, their seed and their position."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from sampling_kit import FLAT, STEEP, VOCAB, Case, draws_of, tokens_of
 
 from friendli_endpoint.engine.vocabulary import Controls
-from friendli_endpoint.sampling.draw import pick, pick_from_row
+from friendli_endpoint.sampling.draw import NO_TOKEN, NOTHING_LEFT, Draw, Pick
 from friendli_endpoint.sampling.head import HeadFinder
-from friendli_endpoint.sampling.random import uniforms
-from friendli_endpoint.sampling.sampler import NO_TOKEN, Draw, Sampler
+from friendli_endpoint.sampling.sampler import Sampler
 
-VOCAB = 400
 SAMPLER = Sampler(HeadFinder(VOCAB, threads=1))
-RANDOM = np.random.default_rng(5)
-FLAT = RANDOM.normal(0, 1, VOCAB).astype(np.float32)  # the head of 64 holds less than half of it
-STEEP = RANDOM.normal(0, 4, VOCAB).astype(np.float32)
-
+PENALTIES = {"repetition_penalty": 1.2, "frequency_penalty": 0.3, "presence_penalty": 0.2}
 CONTROLS = [
     Controls(),
-    Controls(temperature=0.6),
+    Controls(temperature=0),
     Controls(temperature=1.7),
-    Controls(top_k=5),
     Controls(top_k=150),
-    Controls(top_p=0.3),
     Controls(top_p=0.9),
-    Controls(temperature=1.3, top_k=40, top_p=0.8),
-    Controls(temperature=1.3, top_k=200, top_p=0.95),
+    Controls(temperature=1.3, top_k=40, top_p=0.8, min_p=0.01),
+    Controls(min_p=0.001, xtc_threshold=0.01, xtc_probability=0.5),
+    Controls(temperature=0, no_repeat_ngram=2, bad_words=((7,), (3, 4)), **PENALTIES),
+    Controls(top_p=0.95, min_p=0.05, min_tokens=50, **PENALTIES),
+    Controls(forced=tuple(range(60))),
 ]
-
-
-def exact(row, controls):
-    """The distribution that the controls define, in float64, over the whole vocabulary."""
-    scaled = row.astype(np.float64) / controls.temperature
-    kept = np.argsort(-scaled, kind="stable")[: controls.top_k or len(row)]
-    probabilities = np.exp(scaled[kept] - scaled.max())
-    probabilities /= probabilities.sum()
-    above = np.concatenate([[0], probabilities.cumsum()[:-1]])
-    inside = above < controls.top_p
-    whole = np.zeros(len(row))
-    whole[kept[inside]] = probabilities[inside] / probabilities[inside].sum()
-    return whole
-
-
-def draw(row, controls, count, first_seed=0):
-    """`count` tokens of one row, each with its own seed."""
-    tokens = []
-    for start in range(0, count, 1000):
-        draws = [Draw(0, controls, first_seed + start + i, 3) for i in range(min(1000, count - start))]
-        tokens += SAMPLER.sample(row[None], draws)
-    return np.array(tokens)
-
-
-@pytest.mark.parametrize("row", [FLAT, STEEP], ids=["flat", "steep"])
-@pytest.mark.parametrize("controls", CONTROLS, ids=str)
-def test_draws_follow_the_exact_distribution(row, controls):
-    """Chi-square at p = 1e-4 over bins of at least five expected draws; a fixed seed, so it is no lottery."""
-    count, probabilities = 6000, exact(row, controls)
-    tokens = draw(row, controls, count)
-    assert probabilities[tokens].min() > 0, "a token outside the allowed set was drawn"
-    order = np.argsort(-probabilities)
-    expected, seen = probabilities[order] * count, np.bincount(tokens, minlength=VOCAB)[order]
-    bins = np.minimum(np.cumsum(expected) // 20, max(0, count // 20 - 1)).astype(int)
-    expected, seen = np.bincount(bins, expected), np.bincount(bins, seen)
-    full = expected >= 5
-    statistic = ((seen - expected)[full] ** 2 / expected[full]).sum()
-    freedom = max(1, full.sum() - 1)
-    # Wilson-Hilferty: the chi-square quantile for p = 1e-4.
-    limit = freedom * (1 - 2 / (9 * freedom) + 3.719 * np.sqrt(2 / (9 * freedom))) ** 3
-    assert statistic < limit
 
 
 @pytest.mark.parametrize("controls", [Controls(temperature=0), Controls(top_k=1), Controls(temperature=0, top_p=0.5)])
 def test_temperature_zero_and_top_k_one_are_greedy_and_the_lower_id_wins_a_tie(controls):
     row = STEEP.copy()
     row[[17, 300]] = row.max() + 1
-    assert set(draw(row, controls, 50)) == {17}
+    assert set(tokens_of(SAMPLER, row, Case(controls), 50)) == {17}
 
 
-def test_one_seed_repeats_and_two_seeds_differ():
-    first, again, other = (draw(FLAT, Controls(), 200, seed) for seed in (0, 0, 10_000))
+def test_greedy_obeys_bans_and_penalties():
+    row = np.zeros(VOCAB, np.float32)
+    row[[5, 6, 7]] = 4, 3, 2
+    assert tokens_of(SAMPLER, row, Case(Controls(temperature=0, repetition_penalty=2), (5,)), 1) == [6]
+    assert tokens_of(SAMPLER, row, Case(Controls(temperature=0, bad_words=((5,), (1, 6))), (9, 1)), 1) == [7]
+
+
+@pytest.mark.parametrize("controls", [Controls(), Controls(top_p=0.97)])
+def test_one_seed_repeats_and_two_seeds_differ(controls):
+    first, again, other = (tokens_of(SAMPLER, FLAT, Case(controls), 200, seed) for seed in (0, 0, 10_000))
     assert first.tolist() == again.tolist()
     assert first.tolist() != other.tolist()
 
 
 def test_a_token_is_the_same_alone_and_among_other_rows():
-    rows = RANDOM.normal(0, 2, (37, VOCAB)).astype(np.float32)
-    draws = [Draw(i, CONTROLS[i % len(CONTROLS)], i, i) for i in range(37)]
-    together = SAMPLER.sample(rows, draws)
-    alone = [SAMPLER.sample(rows[i : i + 1], [Draw(0, d.controls, d.seed, d.position)])[0] for i, d in enumerate(draws)]
+    random = np.random.default_rng(5)
+    rows = random.normal(0, 2, (40, VOCAB)).astype(np.float32)
+    cases = [
+        Case(CONTROLS[i % len(CONTROLS)], tuple(random.integers(0, VOCAB, 9)), tuple(random.integers(0, 50, i)), (2,))
+        for i in range(40)
+    ]
+    together = SAMPLER.sample(rows.copy(), [case.draw(i, i) for i, case in enumerate(cases)])
+    alone = [SAMPLER.sample(rows[i : i + 1].copy(), [case.draw(0, i)])[0] for i, case in enumerate(cases)]
+    few = SAMPLER.sample(rows.copy(), [cases[i].draw(i, i) for i in (3, 8, 31)])
     assert together == alone
+    assert few == [alone[3], alone[8], alone[31]]
 
 
-def test_several_draws_of_one_row_are_those_of_the_row_copied():
-    draws = [Draw(0, Controls(), seed, 0) for seed in range(20)]
-    copied = [Draw(seed, Controls(), seed, 0) for seed in range(20)]
-    assert SAMPLER.sample(FLAT[None], draws) == SAMPLER.sample(np.tile(FLAT, (20, 1)), copied)
+@pytest.mark.parametrize("controls", [Controls(), Controls(min_p=0.01, **PENALTIES)])
+def test_several_draws_of_one_row_are_those_of_the_row_copied(controls):
+    draws = draws_of(Case(controls, (4, 5), (6, 6)), 20)
+    copied = [Draw(i, d.request, d.seed, d.position, d.history) for i, d in enumerate(draws)]
+    assert SAMPLER.sample(FLAT[None].copy(), draws) == SAMPLER.sample(np.tile(FLAT, (20, 1)), copied)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize("controls", [Controls(), Controls(temperature=0)])
+@pytest.mark.parametrize("controls", CONTROLS, ids=str)
 def test_a_row_that_is_not_finite_gives_no_token_and_leaves_the_others_alone(value, controls):
     rows = np.stack([FLAT, STEEP])
-    good = SAMPLER.sample(rows, [Draw(1, controls, 1, 1)])
-    rows[0, 7] = value
-    assert SAMPLER.sample(rows, [Draw(0, controls, 1, 1), Draw(1, controls, 1, 1)]) == [NO_TOKEN, *good]
+    case = Case(controls, (7, 7), (7, 8, 7))
+    good = SAMPLER.sample(rows.copy(), [case.draw(1, 1)])
+    rows[0, 7] = value  # for some of the controls in the place of a token that is banned or penalised
+    assert SAMPLER.sample(rows, [case.draw(0, 1), case.draw(1, 1)]) == [Pick(NO_TOKEN), *good]
+
+
+@pytest.mark.parametrize("controls", [Controls(), Controls(temperature=0), Controls(top_p=0.5)])
+def test_bans_that_leave_nothing_are_told_from_a_model_that_fails(controls):
+    everything = Controls(controls.temperature, top_p=controls.top_p, bad_words=tuple((i,) for i in range(VOCAB)))
+    nothing = np.full(VOCAB, -np.inf, np.float32)
+    for row, asked, outcome in (
+        (FLAT, everything, NOTHING_LEFT),
+        (nothing, everything, NO_TOKEN),
+        (nothing, controls, NO_TOKEN),
+    ):
+        assert SAMPLER.sample(row[None].copy(), [Case(asked).draw(0)]) == [Pick(outcome)]
 
 
 @pytest.mark.parametrize("temperature", [1e-300, 1e-9, 1e-3])
-def test_a_tiny_temperature_is_greedy_without_losing_precision(temperature):
-    assert set(draw(STEEP, Controls(temperature=temperature), 30)) == {int(STEEP.argmax())}
+@pytest.mark.parametrize("top_p", [1, 0.9])
+def test_a_tiny_temperature_is_greedy_without_losing_precision(temperature, top_p):
+    case = Case(Controls(temperature=temperature, top_p=top_p))
+    assert set(tokens_of(SAMPLER, STEEP, case, 30)) == {int(STEEP.argmax())}
 
 
-def test_two_equal_tokens_share_evenly_at_a_tiny_temperature():
-    row = np.full(VOCAB, -20, np.float32)
-    row[[3, 5]] = 19.7
-    share = (draw(row, Controls(temperature=1e-6), 4000) == 3).mean()
-    assert 0.46 < share < 0.54
+def test_forced_tokens_come_in_their_order_whatever_the_logits_say():
+    case = Case(Controls(forced=(9, 0, 399), repetition_penalty=2, bad_words=((9,),)))
+    rows = np.tile(STEEP, (3, 1))
+    picks = SAMPLER.sample(rows, [case.draw(i, position=i) for i in range(3)])
+    assert [pick.token for pick in picks] == [9, 0, 399]
+    assert (rows == STEEP).all()
 
 
-@given(
-    top_k=st.integers(0, 30),
-    top_p=st.floats(0.01, 1),
-    uniform=st.floats(0, 1, exclude_max=True),
-    seed=st.integers(0, 99),
-)
-@settings(max_examples=300, deadline=None)
-def test_the_ranks_given_decide_as_the_whole_row_does_or_say_that_they_cannot(top_k, top_p, uniform, seed):
-    probabilities = np.sort(np.random.default_rng(seed).dirichlet(np.full(30, 0.3)))[::-1]
-    controls = Controls(top_k=top_k, top_p=top_p)
-    whole = pick(probabilities, controls, uniform, whole=True)
-    for size in (1, 5, 29):
-        assert pick(probabilities[:size], controls, uniform, whole=False) in (None, whole)
-
-
-def test_equal_tokens_beyond_the_head_are_ranked_by_id_whatever_their_sign_of_zero():
-    row = np.zeros(VOCAB, np.float32)
-    row[::2] = -0.0
-    log_sum = float(np.log(VOCAB))
-    tokens = [pick_from_row(row, 1.0, log_sum, Controls(), (i + 0.5) / VOCAB) for i in range(VOCAB)]
-    assert tokens == list(range(VOCAB))
-
-
-def test_a_draw_from_the_whole_row_equals_the_draw_from_its_head():
-    log_sum = float(np.log(np.exp(STEEP.astype(np.float64)).sum()))
-    heads = draw(STEEP, Controls(), 300).tolist()
-    numbers = uniforms(np.arange(300, dtype=np.uint64), np.full(300, 3, np.uint64))
-    assert [pick_from_row(STEEP, 1.0, log_sum, Controls(), float(number)) for number in numbers] == heads
-
-
-@pytest.mark.parametrize("controls", [Controls(), Controls(top_k=64), Controls(top_p=0.9)], ids=str)
-def test_a_tie_across_the_heads_end_is_ranked_by_id(controls):
-    """What is native may keep any of the equal tokens; the draw must be that of the whole row, in order."""
-    row = STEEP.copy()
-    tied = np.argsort(-row, kind="stable")[50:90]
-    row[tied] = row[tied[0]]
-    ranked = np.lexsort((np.arange(VOCAB), -row))
-    probabilities = exact(row, controls)[ranked]
-    mass = probabilities.cumsum()
-    numbers = uniforms(np.arange(3000, dtype=np.uint64), np.full(3000, 3, np.uint64))
-    whole = ranked[np.minimum(np.searchsorted(mass, numbers, side="right"), np.count_nonzero(probabilities) - 1)]
-    assert (draw(row, controls, 3000) == whole).mean() > 0.999  # but for numbers on the very border of two tokens
+def test_rows_of_which_nobody_asks_an_edit_stay_as_they_are():
+    rows = np.tile(FLAT, (4, 1))
+    case = Case(Controls(no_repeat_ngram=2, **PENALTIES), (4, 4), (4, 4))
+    SAMPLER.sample(rows, [Case(Controls()).draw(0), case.draw(2)])
+    assert (rows[[0, 1, 3]] == FLAT).all()
+    assert (rows[2] != FLAT).any()
