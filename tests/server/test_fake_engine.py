@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from contextlib import aclosing
 
 import pytest
 from server_kit import until
 
 from friendli_endpoint.engine.fake import FakeEngine
-from friendli_endpoint.engine.vocabulary import Finished, Prefilled, Request, Sampled, TokenEvent
+from friendli_endpoint.engine.vocabulary import Controls, Finished, Prefilled, Report, Request, Sampled, TokenEvent
 from friendli_endpoint.errors import EngineError
 
 
@@ -104,5 +105,41 @@ def test_a_closed_engine_fails_what_runs() -> None:
         with pytest.raises(EngineError):
             await waiting
         assert not engine.ready
+
+    asyncio.run(main())
+
+
+def test_forced_tokens_are_all_reported_and_end_with_stop() -> None:
+    async def main() -> None:
+        engine = FakeEngine()
+        for most, end in ((3, "stop"), (9, "stop"), (2, "length")):
+            events = await _events(
+                engine, _request(controls=Controls(forced=(7, 8, 9)), eos_tokens=(8,), max_tokens=most)
+            )
+            assert [event.token for event in events if isinstance(event, Sampled)] == [7, 8, 9][:most]
+            assert events[-1] == Finished("a", 0, end)
+
+    asyncio.run(main())
+
+
+def test_an_end_token_that_comes_too_early_gives_way() -> None:
+    async def main() -> None:
+        engine = FakeEngine(script=lambda request, choice: [8, 8, 8])
+        events = await _events(engine, _request(controls=Controls(min_tokens=2), eos_tokens=(8,)))
+        assert events[1:] == [Sampled("a", 0, 9), Sampled("a", 0, 9), Finished("a", 0, "stop")]
+
+    asyncio.run(main())
+
+
+def test_scores_come_with_each_token_if_they_are_asked_for() -> None:
+    async def main() -> None:
+        engine = FakeEngine(script=lambda request, choice: [5, 6])
+        events = await _events(engine, _request(report=Report(logprobs=2, logits=True)))
+        first, second = (event.scores for event in events if isinstance(event, Sampled))
+        assert (first.logprob, first.top) == (-0.5, ((5, -0.5), (6, -1.5)))
+        assert (second.logprob, second.top) == (-1.5, ((5, -0.5), (6, -1.5)))
+        assert array("f", second.logits)[6] == 2.0
+        assert len(second.logits) == 4 * engine.card.vocab_size
+        assert all(event.scores is None for event in await _events(engine, _request()) if isinstance(event, Sampled))
 
     asyncio.run(main())

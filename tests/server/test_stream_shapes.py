@@ -40,6 +40,21 @@ data: [DONE]
 """  # noqa: E501
 
 
+SCORED = """\
+data: {"id":"ID","object":"text_completion","model":"demo","choices":[{"index":0,"text":"O","token":79,"finish_reason":null,"logprobs":{"text_offset":[0],"token_logprobs":[-0.5],"tokens":["O"],"top_logprobs":[{"O":-0.5}]}}],"created":NOW}
+
+data: {"id":"ID","object":"text_completion","model":"demo","choices":[{"index":0,"text":"","finish_reason":"length","logprobs":null,"seed":1}],"created":NOW}
+
+"""  # noqa: E501
+
+FIRST_SCORED = """\
+data: {"event":"token_sampled","index":0,"text":"O","token":79,"logprobs":{"text_offset":[0],"token_logprobs":[-0.5],"tokens":["O"],"top_logprobs":[{"O":-0.5}]}}
+
+data: {"event":"complete","choices":[{"index":0,"seed":1,"text":"O","tokens":[79],"logprobs":{"text_offset":[0],"token_logprobs":[-0.5],"tokens":["O"],"top_logprobs":[{"O":-0.5}]}}],"usage":{"prompt_tokens":2,"completion_tokens":1,"total_tokens":3}}
+
+"""  # noqa: E501
+
+
 def _fixed(text: str) -> str:
     """With the id and the time, which differ from stream to stream, put aside."""
     text = re.sub(r'"id":"cmpl-[0-9a-f]{32}"', '"id":"ID"', text)
@@ -67,6 +82,15 @@ def test_todays_shape(fields: dict[str, object], expected: str) -> None:
 def test_the_first_generation_gets_its_own_shape_with_the_usage_always() -> None:
     async def scenario(server: Server) -> None:
         assert (await server.post(stream=True, headers=FIRST)).text == FIRST_SHAPE
+
+    play(scenario, FakeEngine(script=says("Ok")))
+
+
+def test_both_shapes_tell_log_probabilities_that_were_asked_for() -> None:
+    async def scenario(server: Server) -> None:
+        asked = {"stream": True, "logprobs": 1, "max_tokens": 1}
+        assert _fixed((await server.post(**asked)).text) == SCORED + DONE
+        assert (await server.post(**asked, headers=FIRST)).text == FIRST_SCORED + DONE
 
     play(scenario, FakeEngine(script=says("Ok")))
 
