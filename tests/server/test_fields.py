@@ -145,7 +145,7 @@ WRONG: dict[str, list[tuple[object, dict[str, object]]]] = {
         ([1, 2, 3], {"token_index_to_replace": [0]}),
         ([1, 1e39], {"token_index_to_replace": [0]}),
     ],
-    "logprobs": [(65, {})],
+    "logprobs": [(65, {}), (64, {"max_tokens": None, "n": 64})],
     "include_output_logits": [
         (True, {"max_tokens": None}),
         (True, {"max_tokens": 500, "n": 100}),
@@ -262,6 +262,7 @@ def test_bounds_are_told() -> None:
         for fields, told in (
             ({"logprobs": 65}, "at most 64"),
             ({"include_output_logits": True, "max_tokens": 400, "n": 64}, f"at most {4 * 2**20 // VOCAB} rows"),
+            ({"logprobs": 64, "max_tokens": 400, "n": 64}, "at most 1048576 values"),
             ({"bad_words": ["x"] * 257}, "at most 256"),
             ({"stop_tokens": [{"tokens": [1] * 65}]}, "at most 64 sequences of at most 64 tokens"),
             ({"token_index_to_replace": [5], "embedding_to_replace": [1, 2]}, "from 0 to 1"),

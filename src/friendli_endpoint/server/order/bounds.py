@@ -23,6 +23,7 @@ MOST_BAD_WORDS: Final = 256  # bad_words and bad_word_tokens, each
 LONGEST_SEQUENCE: Final = 64  # tokens of one bad word or of one sequence of stop_tokens
 MOST_EOS_TOKENS: Final = 64
 MOST_LOGITS: Final = 4 * 2**20  # values that one reply may hold: 16 MiB, a third more in JSON
+MOST_ALTERNATIVES: Final = 2**20  # log-probabilities that one reply may hold: some 40 MB of JSON
 
 
 def check_bounds(asked: CompletionsBody, deployment: Deployment, limits: ServerSettings) -> None:
@@ -44,14 +45,21 @@ def check_bounds(asked: CompletionsBody, deployment: Deployment, limits: ServerS
     _check_choices(asked, limits)
 
 
-def check_logits(requests: Sequence[Request], card: ModelCard) -> None:
-    """Refuse an order whose logits would not fit a reply. `max_tokens` was given for them: see `report_of`."""
-    rows = sum(len(request.seeds) * request.max_tokens for request in requests if request.report.logits)
-    if rows * card.vocab_size > MOST_LOGITS:
+def check_report(requests: Sequence[Request], card: ModelCard) -> None:
+    """Refuse an order whose reply would be too large, all tokens together, if every output is as long as it may be."""
+    report = requests[0].report
+    rows = sum(len(request.seeds) * request.max_tokens for request in requests)
+    if report.logits and rows * card.vocab_size > MOST_LOGITS:
         raise RequestError(
             f"include_output_logits would report {rows} rows of {card.vocab_size} values; at most "
             f"{MOST_LOGITS // card.vocab_size} rows fit a reply: lower max_tokens, n or the number of prompts.",
             field="include_output_logits",
+        )
+    if report.logprobs is not None and rows * (1 + report.logprobs) > MOST_ALTERNATIVES:
+        raise RequestError(
+            f"logprobs {report.logprobs} would report {1 + report.logprobs} values for each of up to {rows} tokens; "
+            f"at most {MOST_ALTERNATIVES} values fit a reply: lower logprobs, max_tokens, n or the number of prompts.",
+            field="logprobs",
         )
 
 

@@ -12,7 +12,7 @@ from friendli.models import CompletionsBody
 from friendli.models.problems import first_problem
 from friendli_endpoint.engine.vocabulary import Request
 from friendli_endpoint.errors import RequestError
-from friendli_endpoint.server.order.bounds import check_bounds, check_logits
+from friendli_endpoint.server.order.bounds import check_bounds, check_report
 from friendli_endpoint.server.order.controls import beams_of, controls_of, report_of, sequences
 from friendli_endpoint.server.order.lengths import fewest_tokens, most_tokens
 from friendli_endpoint.server.order.prompts import embeddings_of, prompts_of
@@ -54,7 +54,7 @@ def read_order(body: bytes, key: str, deployment: Deployment, limits: ServerSett
     adapter = deployment.route(asked.model)
     check_bounds(asked, deployment, limits)
     requests = tuple(_requests(asked, key, adapter, deployment))
-    check_logits(requests, deployment.engine.card)
+    check_report(requests, deployment.engine.card)
     timeout = asked.timeout_microseconds
     return Order(
         requests=requests,
