@@ -8,16 +8,18 @@ properties are those that are named, and the type is the one that a schema's key
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
+import math
+from typing import TYPE_CHECKING, Final, NoReturn
 
+from friendli_endpoint.sampling.grammar import keywords
 from friendli_endpoint.sampling.grammar.errors import GrammarError
-from friendli_endpoint.sampling.grammar.formats import FORMATS, NATIVE_FORMATS
-from friendli_endpoint.sampling.grammar.pattern import anywhere
+from friendli_endpoint.sampling.grammar.formats import FORMATS
+from friendli_endpoint.sampling.grammar.keywords import escaped, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+    from friendli_endpoint.sampling.grammar.keywords import JSON
 
 # One space after a comma and a colon and none elsewhere: natural, and no room to ramble in.
 _STYLE: Final[dict[str, JSON]] = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -27,12 +29,7 @@ _DEEPEST: Final = 80
 _TOO_DEEP: Final = f"the schema is nested more than {_DEEPEST} levels deep"
 _MOST_PROPERTIES: Final = 500
 """Of one object: each step looks at all that may come next."""
-_LONGEST_PATH: Final = 100
-_LONGEST: Final = 100_000
-_LARGEST_NUMBER: Final = 2**53
-_MOST_MULTIPLE: Final = 1000
 
-_TYPES: Final = ("null", "boolean", "number", "integer", "string", "array", "object")
 _ANNOTATIONS: Final = frozenset(
     ("title", "description", "$comment", "default", "examples", "deprecated", "readOnly", "writeOnly", "$schema")
 )
@@ -42,7 +39,14 @@ _FAMILIES: Final = {
     "string": frozenset(("minLength", "maxLength", "pattern", "format")),
     "number": frozenset(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")),
 }
-_APPLICATORS: Final = frozenset(("enum", "const", "$ref", "anyOf", "oneOf", "allOf"))
+_EXCLUSIVE_BOUNDS: Final = (
+    ("exclusiveMinimum", "minimum", ("maximum", "exclusiveMaximum"), math.inf, max),
+    ("exclusiveMaximum", "maximum", ("minimum", "exclusiveMinimum"), -math.inf, min),
+)
+_BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+_LEAST_STEP: Final = 1e-9
+_REFERRING: Final = frozenset(("$ref", "anyOf", "oneOf", "allOf"))
+_APPLICATORS: Final = _REFERRING | {"enum", "const"}
 _NEUTRAL: Final[dict[str, JSON]] = {"uniqueItems": False, "minProperties": 0}
 _DEFINITIONS: Final = ("$defs", "definitions")
 
@@ -78,31 +82,31 @@ class _Translation:
 
     def __init__(self, schema: dict[str, JSON]) -> None:
         self._schema = schema
-        self._targets = {"#", *(f"#/{key}/{_escaped(name)}" for key in _DEFINITIONS for name in _keys(schema.get(key)))}
+        self._targets = {"#", *(f"#/{key}/{escaped(name)}" for key in _DEFINITIONS for name in _keys(schema.get(key)))}
         self._keywords: dict[str, Callable[[JSON, str], JSON]] = {
-            "type": _types,
-            "enum": _enum,
-            "const": _constant,
+            "type": keywords.types,
+            "enum": keywords.enum,
+            "const": keywords.constant,
             "$ref": self._reference,
             "properties": self._named,
-            "required": _names,
+            "required": keywords.names,
             "additionalProperties": self._translate,
             "items": self._translate,
             "prefixItems": self._list,
             "anyOf": self._list,
             "oneOf": self._list,
             "allOf": self._one,
-            "minLength": _length,
-            "maxLength": _length,
-            "minItems": _count,
-            "maxItems": _count,
-            "minimum": _number,
-            "maximum": _number,
-            "exclusiveMinimum": _number,
-            "exclusiveMaximum": _number,
-            "multipleOf": _multiple,
-            "pattern": _pattern,
-            "format": _format,
+            "minLength": keywords.length,
+            "maxLength": keywords.length,
+            "minItems": keywords.count,
+            "maxItems": keywords.count,
+            "minimum": keywords.number,
+            "maximum": keywords.number,
+            "exclusiveMinimum": keywords.number,
+            "exclusiveMaximum": keywords.number,
+            "multipleOf": keywords.multiple,
+            "pattern": keywords.pattern,
+            "format": keywords.known_format,
         }
 
     def root(self) -> dict[str, JSON]:
@@ -117,7 +121,7 @@ class _Translation:
         if isinstance(schema, bool):
             return schema
         if not isinstance(schema, dict):
-            _refuse(path, "a schema is an object or a boolean")
+            refuse(path, "a schema is an object or a boolean")
         if path.count("/") > _DEEPEST:
             raise GrammarError(_TOO_DEEP)
         return self._keyed(schema, path)
@@ -128,38 +132,38 @@ class _Translation:
             if key in _ANNOTATIONS or (key in _NEUTRAL and value == _NEUTRAL[key]):
                 continue
             if key not in self._keywords:
-                _refuse(path, f'"{key[:_LONGEST_PATH]}" is not supported')
+                refuse(path, f'"{key[:50]}" is not supported')
             result[key] = self._keywords[key](value, f"{path}/{key}")
+        if not _REFERRING.isdisjoint(result) and not _FAMILIES["number"].isdisjoint(result):
+            refuse(path, f"bounds of numbers go into the schemas of {', '.join(sorted(_REFERRING))}, not beside them")
         if "properties" in result:
             result.setdefault("additionalProperties", False)
         if family := _only_family(result):
             result.setdefault("type", family)
-        return _with_format(result)
+        return _with_format(_with_inclusive_bounds(result))
 
     def _named(self, schemas: JSON, path: str) -> JSON:
         if not isinstance(schemas, dict):
-            _refuse(path, "it must be an object of schemas")
+            refuse(path, "it must be an object of schemas")
         if len(schemas) > _MOST_PROPERTIES:
-            _refuse(path, f"at most {_MOST_PROPERTIES} can be used")
-        return {name: self._translate(schema, f"{path}/{_escaped(name)}") for name, schema in schemas.items()}
+            refuse(path, f"at most {_MOST_PROPERTIES} can be used")
+        return {name: self._translate(schema, f"{path}/{escaped(name)}") for name, schema in schemas.items()}
 
     def _list(self, schemas: JSON, path: str) -> JSON:
         if not isinstance(schemas, list) or not schemas:
-            _refuse(path, "it must be a list of schemas")
+            refuse(path, "it must be a list of schemas")
         return [self._translate(schema, f"{path}/{index}") for index, schema in enumerate(schemas)]
 
     def _one(self, schemas: JSON, path: str) -> JSON:
         if not isinstance(schemas, list) or len(schemas) != 1:
-            _refuse(path, "allOf is supported for one schema alone; write several as one")
+            refuse(path, "allOf is supported for one schema alone; write several as one")
         return self._list(schemas, path)
 
     def _reference(self, reference: JSON, path: str) -> JSON:
         if not isinstance(reference, str):
-            _refuse(path, "a reference is a string")
+            refuse(path, "a reference is a string")
         if reference not in self._targets:
-            _refuse(
-                path, f"references are # and {' and '.join(f'#/{key}/NAME' for key in _DEFINITIONS)} of this schema"
-            )
+            refuse(path, f"references are # and {' and '.join(f'#/{key}/NAME' for key in _DEFINITIONS)} of this schema")
         return reference
 
 
@@ -179,84 +183,25 @@ def _with_format(schema: dict[str, JSON]) -> dict[str, JSON]:
     return {**rest, "allOf": [*(others if isinstance(others, list) else []), {"pattern": pattern}]}
 
 
+def _with_inclusive_bounds(schema: dict[str, JSON]) -> dict[str, JSON]:
+    """Exclusive bounds that are whole numbers close to their opposites, as the nearest inclusive ones.
+
+    The library lets such a bound itself pass where its opposite has the same whole part.
+    """
+    bounds = {key: value for key in _BOUNDS if isinstance(value := schema.get(key), int | float)}
+    result = dict(schema)
+    for key, inclusive, opposites, towards, tighter in _EXCLUSIVE_BOUNDS:
+        bound, others = bounds.get(key), [bounds[other] for other in opposites if other in bounds]
+        if bound is None or bound != int(bound) or all(abs(other - bound) > 1 for other in others):
+            continue
+        step = max(_LEAST_STEP, abs(math.nextafter(bound, towards) - bound))
+        inside = bound + math.copysign(step, towards)
+        result[inclusive] = tighter(inside, bounds.get(inclusive, inside))
+        del result[key]
+    return result
+
+
 def _only_family(schema: dict[str, JSON]) -> str | None:
     """The type that all keywords of a schema are about, None where they are about several or about none."""
-    families = [family for family, keywords in _FAMILIES.items() if not keywords.isdisjoint(schema)]
+    families = [family for family, about in _FAMILIES.items() if not about.isdisjoint(schema)]
     return families[0] if len(families) == 1 and _APPLICATORS.isdisjoint(schema) else None
-
-
-def _types(types: JSON, path: str) -> JSON:
-    for name in types if isinstance(types, list) and types else [types]:
-        if name not in _TYPES:
-            _refuse(path, f"types are {', '.join(_TYPES)}")
-    return types
-
-
-def _enum(values: JSON, path: str) -> JSON:
-    if not isinstance(values, list) or not values:
-        _refuse(path, "it must be a list of values")
-    return [_constant(value, f"{path}/{index}") for index, value in enumerate(values)]
-
-
-def _constant(value: JSON, path: str) -> JSON:
-    if isinstance(value, dict):
-        return {key: _constant(member, f"{path}/{_escaped(key)}") for key, member in value.items()}
-    if isinstance(value, list):
-        return [_constant(member, f"{path}/{index}") for index, member in enumerate(value)]
-    return _number(value, path) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def _names(names: JSON, path: str) -> JSON:
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        _refuse(path, "it must be a list of names")
-    return names
-
-
-def _number(value: JSON, path: str) -> JSON:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        _refuse(path, "it must be a number")
-    if abs(value) > _LARGEST_NUMBER or "e" in repr(value):
-        _refuse(path, "numbers in a schema are at most 2**53 and need no exponent")
-    return value
-
-
-def _multiple(value: JSON, path: str) -> JSON:
-    if isinstance(value, bool) or value not in range(1, _MOST_MULTIPLE + 1):
-        _refuse(path, f"it must be a whole number from 1 to {_MOST_MULTIPLE}")
-    return value
-
-
-def _count(value: JSON, path: str) -> JSON:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        _refuse(path, "it must be a whole number, not negative")
-    return value
-
-
-def _length(value: JSON, path: str) -> JSON:
-    if isinstance(value, int) and value > _LONGEST:
-        _refuse(path, f"lengths are at most {_LONGEST}")
-    return _count(value, path)
-
-
-def _pattern(pattern: JSON, path: str) -> JSON:
-    if not isinstance(pattern, str):
-        _refuse(path, "it must be a regular expression")
-    try:
-        return f"^{anywhere(pattern)}$"
-    except GrammarError as error:
-        _refuse(path, str(error))
-
-
-def _format(name: JSON, path: str) -> JSON:
-    if name not in NATIVE_FORMATS and name not in FORMATS:
-        _refuse(path, f"formats are {', '.join(sorted(NATIVE_FORMATS.union(FORMATS)))}")
-    return name
-
-
-def _escaped(name: str) -> str:
-    """A name as a part of a JSON pointer."""
-    return name.replace("~", "~0").replace("/", "~1")
-
-
-def _refuse(path: str, why: str) -> NoReturn:
-    raise GrammarError(f"the schema cannot be used at {path[:_LONGEST_PATH]}: {why}")
