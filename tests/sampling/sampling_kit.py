@@ -1,4 +1,4 @@
-"""Draws made easy for tests, and the distributions that controls define, computed plainly and apart from the product."""
+"""Draws made easy for tests, and the distributions that controls define, computed plainly and on their own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STEEP = _RANDOM.normal(0, 4, VOCAB).astype(np.float32)
 class Case:
     """One sequence at one step."""
 
-    controls: Controls = Controls()
+    controls: Controls = field(default_factory=Controls)
     prompt: tuple[int, ...] = (1, 2, 3)
     output: tuple[int, ...] = ()
     eos: tuple[int, ...] = ()
@@ -73,9 +73,9 @@ def edited(row: np.ndarray, case: Case) -> np.ndarray:
 
 
 def banned(case: Case) -> set[int]:
-    """Every token that bans forbid, by asking of each whether it would complete something forbidden."""
+    """Every token that bans forbid, by asking of each that occurs whether it would complete something forbidden."""
     context, c, found = [*case.prompt, *case.output], case.controls, set()
-    for token in range(VOCAB):
+    for token in {*context, *case.eos, *(word[-1] for word in c.bad_words)}:
         text = [*context, token]
         if token in case.eos and len(case.output) < c.min_tokens:
             found.add(token)
@@ -102,7 +102,8 @@ def exact(row: np.ndarray, case: Case) -> np.ndarray:
     if c.top_k:
         weights[c.top_k :] = 0
     weights /= weights.sum()
-    weights[np.concatenate([[0], weights.cumsum()[:-1]]) >= c.top_p] = 0
+    if c.top_p < 1:
+        weights[np.concatenate([[0], weights.cumsum()[:-1]]) >= c.top_p] = 0
     weights[weights < c.min_p * weights.max()] = 0
     weights /= weights.sum()
     top = np.flatnonzero((weights >= c.xtc_threshold) & (weights > 0))

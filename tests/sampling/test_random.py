@@ -27,7 +27,7 @@ def test_a_number_depends_on_its_seed_and_position_alone():
     together = uniforms(seeds, positions)
     alone = [uniforms(seeds[i : i + 1], positions[i : i + 1])[0].tolist() for i in range(50)]
     assert together.tolist() == alone
-    assert len(set(sum(alone, []))) == 100
+    assert len({number for pair in alone for number in pair}) == 100
 
 
 def test_numbers_are_uniform_over_positions_and_over_seeds():
