@@ -94,7 +94,11 @@ def test_a_place_is_free_again_after_its_client_has_left() -> None:
         _leave(writer)
         await until(lambda: not server.engine.live)
         server.engine.resume()
-        assert (await server.post()).status_code == 200
+        # The engine forgets a request some steps of the event loop before its place is free.
+        async with asyncio.timeout(20):
+            while (reply := await server.post()).status_code == 429:
+                pass
+        assert reply.status_code == 200
 
     play_on_socket(scenario, max_requests=1)
 
