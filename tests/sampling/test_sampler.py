@@ -5,8 +5,10 @@ import pytest
 from sampling_kit import FLAT, STEEP, VOCAB, Case, draws_of, tokens_of
 
 from friendli_endpoint.engine.vocabulary import Controls
+from friendli_endpoint.sampling import grammar
 from friendli_endpoint.sampling.draw import NO_TOKEN, NOTHING_LEFT, Draw, Pick
 from friendli_endpoint.sampling.head import HeadFinder
+from friendli_endpoint.sampling.history import History
 from friendli_endpoint.sampling.sampler import Sampler
 
 SAMPLER = Sampler(HeadFinder(VOCAB, threads=1))
@@ -110,3 +112,17 @@ def test_rows_of_which_nobody_asks_an_edit_stay_as_they_are():
     SAMPLER.sample(rows, [Case(Controls()).draw(0), case.draw(2)])
     assert (rows[[0, 1, 3]] == FLAT).all()
     assert (rows[2] != FLAT).any()
+
+
+@pytest.mark.parametrize("controls", [Controls(), Controls(temperature=0, **PENALTIES), Controls(top_k=90)])
+def test_a_grammar_decides_through_its_matcher_and_a_failed_row_is_still_told(monkeypatch, controls):
+    def ban(logits, rows, matchers):
+        for row, matcher in zip(rows, matchers, strict=True):
+            logits[row, [token for token in range(VOCAB) if token not in matcher]] = -np.inf
+
+    monkeypatch.setattr(grammar, "ban", ban)
+    rows = np.stack([FLAT, FLAT, STEEP, STEEP])
+    rows[3, 8] = np.nan
+    request = Case(controls).request()
+    draws = [Draw(i, request, i, 0, History.of(request, allowed)) for i, allowed in enumerate([{4}, set(), {9}, {6}])]
+    assert SAMPLER.sample(rows, draws) == [Pick(4), Pick(NOTHING_LEFT), Pick(9), Pick(NO_TOKEN)]
