@@ -37,6 +37,9 @@ class Reference:
         """Run `script` with `args` to its end; OracleError when it fails. Two threads, no network."""
         env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "false"}
         env["PYTHONPATH"] = str(Path(__file__).parent)
+        env["OMP_WAIT_POLICY"] = (
+            "PASSIVE"  # threads that spin while they wait take several times as long on a busy machine
+        )
         command = [str(self.python), str(script), *map(str, args)]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
         if done.returncode != 0:

@@ -1,0 +1,36 @@
+"""Every setting of a beam search gives the tokens of `transformers.generate`, for 40 searches in one batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from control_answers import ENDED, ties
+from control_cases import LENGTH, beam_cases
+
+if TYPE_CHECKING:
+    from continuations import Ours
+    from control_answers import Answers
+    from control_cases import Case, Tokens
+
+pytestmark = pytest.mark.reference
+
+NAMES = list(beam_cases([[*range(50)]]))
+MOST_TIES = 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_tokens_are_those_of_the_reference(
+    name: str, ours: Ours, prompts: list[Tokens], cases: dict[str, Case], theirs: Answers
+) -> None:
+    parted = ties(cases[name], ours.continued(cases[name], prompts, LENGTH), theirs[name])
+    print(f"{name}: {len(prompts) - len(parted)} of {len(prompts)}", *parted, sep="\n  ")
+    assert len(parted) <= MOST_TIES
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "beams-4"])
+def test_the_setting_matters_for_some_of_these_prompts(name: str, theirs: Answers) -> None:
+    """Against the plain search of four beams, and where texts can end, some do, and not all of them."""
+    changed = (theirs[name]["tokens"] != theirs["beams-4"]["tokens"]).any(-1)
+    print(f"{name}: changes {changed.sum()}, {(theirs[name]['tokens'][:, -1] == ENDED).sum()} end")
+    assert changed.sum() >= 4
