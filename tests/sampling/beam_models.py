@@ -15,7 +15,10 @@ from friendli_endpoint.sampling.draw import Draw, Expansion
 
 @dataclass(frozen=True)
 class Row:
-    """A `Ranked` of a whole row of log-probabilities [vocab] that shows `shown` ranks and doubles when asked."""
+    """A `Ranked` of a whole row of log-probabilities [vocab] that shows `shown` ranks, and twice as many when asked.
+
+    Of the tokens that equal the last one it shows the wrong ones, as far as that is allowed.
+    """
 
     row: np.ndarray
     shown: int
@@ -23,7 +26,10 @@ class Row:
 
     @property
     def _order(self):
-        return np.lexsort((np.arange(len(self.row)), -self.row))[: self.shown]
+        order = np.lexsort((np.arange(len(self.row)), -self.row))
+        equal = np.flatnonzero(self.row[order] == self.row[order[min(self.shown, len(order)) - 1]])
+        shown = equal[equal < self.shown]
+        return np.concatenate((order[: shown[0]], order[equal[len(equal) - len(shown) :]]))
 
     @property
     def tokens(self):
@@ -60,8 +66,8 @@ def request_of(*, seed=0, max_tokens=4, eos_tokens=(), min_tokens=0, **beams):
     return Request("r", (1,), (seed,), max_tokens, eos_tokens, Controls(min_tokens=min_tokens), beams=Beams(**beams))
 
 
-def searched(request, model, *, shown=64):
-    """The search of a request, run to its end."""
+def searched(request, model, *, shown=64, floors=True):
+    """The search of a request, run to its end; without `floors` everything is drawn, whether it can matter or not."""
     search, outputs = BeamSearch(request), [()]
     for position in range(request.max_tokens):
         rows = [model(output).copy() for output in outputs]
@@ -69,7 +75,8 @@ def searched(request, model, *, shown=64):
             for row in rows:
                 row[list(request.eos_tokens)] = -np.inf
         ranked = [Row(row, min(shown, len(row)), np.logaddexp.reduce(row)) for row in rows]
-        draws = [Draw(0, request, request.seeds[0], position, beam=place) for place in search.places]
+        places = search.places if floors else [place._replace(floor=-np.inf) for place in search.places]
+        draws = [Draw(0, request, request.seeds[0], position, beam=place) for place in places]
         moves = search.advance([Expansion(candidates) for candidates in expand(ranked, draws)])
         outputs = [(*outputs[parent], token) for parent, token in moves]
         if not outputs:

@@ -13,6 +13,7 @@ from test_beam_search import every_sequence
 
 from friendli_endpoint.sampling.beams.expand import expand
 from friendli_endpoint.sampling.beams.search import BeamSearch
+from friendli_endpoint.sampling.beams.urn import Urn
 from friendli_endpoint.sampling.draw import Draw, Expansion, Place
 
 KINDS = ("NAIVE_SAMPLING", "STOCHASTIC")
@@ -149,6 +150,31 @@ def test_perturbed_values_are_the_highest_gumbels(scale, log_mass):
         gaps[1].append((arrivals[1] - arrivals[0]) * (np.exp(log_mass + score) - np.exp(first.score)))
     for waiting in gaps:
         assert_uniform(1 - np.exp(-np.array(waiting)))
+
+
+@pytest.mark.parametrize("shown", [64, 300])
+def test_what_is_left_in_an_urn_is_what_has_not_been_taken(shown):
+    row, left = random_row(2, 300, 1.0), 1.0
+    urn = Urn(Row(row, shown))
+    for number in np.random.default_rng(1).random(200):
+        token, logprob = urn.take(number)
+        left -= np.exp(row[token])
+        assert logprob == row[token]
+        assert np.exp(urn.log_left) == pytest.approx(left, rel=1e-9)
+
+
+def test_mass_that_is_told_but_not_there_goes_to_no_token():
+    row, draws = np.full(70, -np.log(70)), 3000
+    counts = Counter(Urn(Row(row, 64, np.log(2))).take((i + 0.5) / draws)[0] for i in range(draws))
+    assert max(counts.values()) - min(counts.values()) <= 4
+
+
+def test_the_floor_of_a_search_leaves_out_nothing_that_matters():
+    for seed in range(60):
+        request, model = request_of(seed=seed, width=4, max_tokens=5, kind="STOCHASTIC", eos_tokens=(0, 1)), seed % 5
+        everything, needed = (searched(request, language_model(model, 7), floors=floors) for floors in (False, True))
+        assert [h.perturbed for h in everything.complete] == [h.perturbed for h in needed.complete]
+        assert everything.result() == needed.result()
 
 
 @pytest.mark.parametrize("kind", KINDS)

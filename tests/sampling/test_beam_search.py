@@ -103,6 +103,13 @@ def test_only_those_among_the_first_k_may_finish():
     assert [tokens_of(hypothesis.output()) for hypothesis in search.complete] == [(1,)]
 
 
+def test_k_beams_go_on_even_if_all_offer_every_end():
+    search = BeamSearch(request_of(width=3, max_tokens=9, eos_tokens=(8, 9)))
+    step(search, {1: -1.0, 2: -1.1, 3: -1.2})
+    ends = [{8: -2.1, 9: -2.2}, {8: -2.3, 9: -2.4}, {8: -2.5, 9: -2.6}]
+    assert step(search, ends[0] | {1: -2.0, 2: -5.0}, ends[1] | {3: -6.0}, ends[2]) == [(0, 1), (0, 2), (1, 3)]
+
+
 def with_two_hypotheses(second_live, *, early_stopping=False):
     """The live beams after a second step that completes the second of two hypotheses, the worst of them at -4.5."""
     search = BeamSearch(request_of(width=2, max_tokens=9, eos_tokens=(9,), early_stopping=early_stopping))
@@ -112,7 +119,7 @@ def with_two_hypotheses(second_live, *, early_stopping=False):
 
 def test_without_early_stopping_the_search_ends_when_no_beam_could_be_better_at_its_present_length():
     assert with_two_hypotheses(-8.8) == [(1, 2), (0, 1)]  # -8.8 / 2 is above -4.5
-    assert with_two_hypotheses(-9.05) == []
+    assert with_two_hypotheses(-9.0) == []
 
 
 def test_with_early_stopping_the_search_ends_with_the_kth_hypothesis():
@@ -176,6 +183,20 @@ def test_scores_to_report_stay_with_their_tokens():
     search.advance([Expansion((Candidate(7, -1.0, scores=first),))])
     search.advance([Expansion((Candidate(8, -1.5, scores=second),))])
     assert search.result() == ([(7, first), (8, second)], "length")
+
+
+def test_a_stochastic_search_holds_the_k_highest_perturbed_complete_or_not():
+    search = BeamSearch(request_of(width=3, max_tokens=9, eos_tokens=(9,), kind="STOCHASTIC"))
+
+    def perturbed(*beams):
+        return search.advance([Expansion(tuple(Candidate(t, -5.0, p) for t, p in beam.items())) for beam in beams])
+
+    assert perturbed({1: 0.0, 2: -1.0, 9: -3.0}) == [(0, 1), (0, 2)]
+    assert [place.floor for place in search.places] == [-3.0, -3.0]
+    assert perturbed({9: 0.0, 1: -4.0}, {2: -1.0}) == [(1, 2)]
+    assert sorted(hypothesis.perturbed for hypothesis in search.complete) == [-3.0, 0.0]
+    assert perturbed({1: -1.0, 2: -2.0}) == [(0, 1), (0, 2)]
+    assert [hypothesis.perturbed for hypothesis in search.complete] == [0.0]
 
 
 @pytest.mark.parametrize("kind", ["DETERMINISTIC", "NAIVE_SAMPLING", "STOCHASTIC"])
