@@ -101,7 +101,7 @@ def test_a_grammar_that_cannot_be_compiled_fails_its_request_only():
     held.futures[0].set_exception(GrammarError("the pattern ends too early"))
     events = run(core)
     assert [event for event in events if isinstance(event, Failed)] == [
-        Failed("bad", "the pattern ends too early", "response_format")
+        Failed("bad", "response_format: the pattern ends too early.", "response_format")
     ]
     assert tokens_of(events) == {("good", 0): expected(good, 0)}
 

@@ -76,7 +76,7 @@ class Admission:
 
     def _compile(self, request: Request, grammar: Grammar) -> None:
         if self._grammars is None:
-            self._refused.append(Failed(request.id, "this engine has no grammars", "response_format"))
+            self._refused.append(Failed(request.id, "response_format: this engine has no grammars.", "response_format"))
         else:
             compiling = self._grammars.compile(grammar, request.eos_tokens)
             self._pending[request.id] = _Pending(request, compiling)
@@ -86,7 +86,7 @@ class Admission:
         try:
             matcher = pending.matcher.result()
         except GrammarError as error:
-            self._refused.append(Failed(pending.request.id, str(error), "response_format"))
+            self._refused.append(Failed(pending.request.id, f"response_format: {error}.", "response_format"))
             return
         self._roster.add(pending.request, History.of(pending.request, matcher))
         for choice in pending.dropped:

@@ -73,7 +73,7 @@ class _Booking:
     def _finish_if_complete(self, sequence: Sequence) -> None:
         request, matcher = sequence.request, sequence.matcher()
         if matcher and matcher.error:
-            self._blame(request, "response_format", matcher.error)
+            self._blame(request, "response_format", f"response_format: {matcher.error}.")
         elif sequence.generated == len(request.controls.forced) or (matcher and matcher.finished):
             self._finish(sequence, "stop")
         elif sequence.generated == request.max_tokens:
@@ -101,7 +101,7 @@ class _Booking:
             self._blame(request, None, "the model produced no finite logits")
         elif failure == NOTHING_LEFT:
             field = _ban_of(request)
-            self._blame(request, field, f"{field} and the other controls leave no token to go on with")
+            self._blame(request, field, f"{field}: with the other controls it leaves no token to go on with.")
 
     def _blame(self, request: Request, field: str | None, message: str) -> None:
         self._events.append(Failed(request.id, message, field))

@@ -93,8 +93,8 @@ class Roster:
         parents = job.together_with(job.leader)
         length = len(parents[0].tokens)
         beams: list[Sequence] = []
-        for parent, token in moves:
-            beam = parents[parent]
+        for slot, token in moves:
+            beam = parents[slot]
             if beam in beams:
                 beam = self._twin(beam, length)
             beam.tokens.append(token)
@@ -103,8 +103,8 @@ class Roster:
             if parent not in beams:
                 self.tables.release(parent)
                 parent.phase = Phase.ENDED
-        for slot, beam in enumerate(beams):
-            beam.choice = slot
+        for place, beam in enumerate(beams):
+            beam.choice = place
         at = self.running.index(parents[0])
         self.running[at : at + len(parents)] = beams
         job.leader, job.live = beams[0], dict(enumerate(beams))
