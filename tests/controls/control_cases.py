@@ -33,28 +33,30 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Case:
-    """How prompts are continued."""
+    """How prompts are continued; `stops` are sequences that end a text, not a beam."""
 
     controls: Controls = GREEDY
     eos: Tokens = ()
     beams: Beams | None = None
+    stops: tuple[Tokens, ...] = ()
 
     def theirs(self) -> dict[str, object]:
         """The same as arguments of `generate` and of its oracle."""
         given = {name: getattr(self.controls, name) for name in NAMES}
         said = {NAMES[name]: value for name, value in given.items() if value != getattr(Controls(), name)}
         said = {name: value for name, value in said.items() if (name, value) != ("temperature", 0)}
-        return said | ({"eos_token_id": self.eos} if self.eos else {}) | (_theirs(self.beams) if self.beams else {})
+        stops = self.beams.stop_tokens if self.beams else self.stops
+        ends = {name: value for name, value in (("eos_token_id", self.eos), ("stop_tokens", stops)) if value}
+        return said | ends | (_theirs(self.beams) if self.beams else {})
 
 
 def _theirs(beams: Beams) -> dict[str, object]:
-    said = {
+    return {
         "num_beams": beams.width,
         "length_penalty": beams.length_penalty,
         "early_stopping": beams.early_stopping,
         "renormalize_logits": beams.post_normalize,
     }
-    return said | ({"stop_tokens": beams.stop_tokens} if beams.stop_tokens else {})
 
 
 def greedy_cases(texts: Sequence[Sequence[int]]) -> dict[str, Case]:
@@ -84,6 +86,7 @@ def greedy_cases(texts: Sequence[Sequence[int]]) -> dict[str, Case]:
         "frequency": Case(greedy(frequency_penalty=1.2)),
         "frequency-wanted": Case(greedy(frequency_penalty=-0.3)),
         "presence": Case(greedy(presence_penalty=1.5)),
+        "stop-tokens": Case(stops=stops(texts)),
         "everything": Case(everything, eos=ends),
     }
 
@@ -112,7 +115,7 @@ def beam_cases(texts: Sequence[Sequence[int]]) -> dict[str, Case]:
         "beams-4": Case(plain, end, search(4)),
         "beams-8": Case(plain, end, search(8)),
         "beams-without-eos": Case(plain, (), search(4)),
-        "beams-several-eos": Case(plain, ends, search(5)),
+        "beams-several-eos": Case(plain, ends, search(4)),
         "beams-length-0": Case(plain, end, search(4, length_penalty=0.0)),
         "beams-length-half": Case(plain, end, search(4, length_penalty=0.5)),
         "beams-length-2": Case(plain, end, search(4, length_penalty=2.0)),

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 REQUIREMENTS = Path(__file__).parent / "requirements.txt"
 HOME = Path(__file__).parents[2] / ".reference"
+SETTINGS = {
+    "HF_HUB_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONPATH": str(Path(__file__).parent),
+    "OMP_NUM_THREADS": "2",
+    "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait take several times as long on a busy machine
+}
 
 
 class OracleError(Exception):
@@ -35,11 +42,7 @@ class Reference:
 
     def run(self, script: Path, *args: str | Path) -> None:
         """Run `script` with `args` to its end; OracleError when it fails. Two threads, no network."""
-        env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "false"}
-        env["PYTHONPATH"] = str(Path(__file__).parent)
-        env["OMP_WAIT_POLICY"] = (
-            "PASSIVE"  # threads that spin while they wait take several times as long on a busy machine
-        )
+        env = os.environ | SETTINGS
         command = [str(self.python), str(script), *map(str, args)]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
         if done.returncode != 0:
