@@ -56,6 +56,28 @@ def test_several_choices_are_printed_with_their_numbers(demo: Embedded) -> None:
     assert result.stdout == "[0] Gr\n[1] Gr\n"
 
 
+def test_any_other_field_can_be_set(demo: Embedded) -> None:
+    settings = ["--set", "forced_output_tokens=[65, 66]", "--set", "logprobs=0", "--set", 'stop=["zzz"]']
+    reply = json.loads(run("complete", "x", *settings, "--json", *naming(demo)).stdout)
+    (choice,) = reply["choices"]
+    assert (choice["text"], choice["logprobs"]["tokens"]) == ("AB", ["A", "B"])
+
+
+def test_the_result_of_a_beam_search_is_printed_when_it_is_there(demo: Embedded) -> None:
+    result = run("complete", "x", "--set", "num_beams=2", "--max-tokens", "2", *naming(demo))
+    assert (result.exit_code, result.stdout) == (0, "Gr\n")
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [("logprobs", "--set logprobs=5"), ("no_such=1", "no_such"), ("min_p=2", "min_p"), ("stop=word", "stop")],
+)
+def test_a_wrong_setting_is_told_before_anything_is_asked(setting: str, told: str) -> None:
+    result = run("complete", "x", "--set", setting, "--server-url", "http://127.0.0.1:9")
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
 @pytest.mark.parametrize("args", [[], ["-"]])
 def test_the_prompt_can_come_from_standard_input_without_its_last_newline(demo: Embedded, args: list[str]) -> None:
     reply = json.loads(run("complete", *args, "--json", *naming(demo), stdin="é\n\n").stdout)

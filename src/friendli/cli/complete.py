@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -37,6 +38,10 @@ def complete(
     stop: Annotated[
         list[str] | None, typer.Option(metavar="PHRASE", help="Ends the text, and is not part of it; may be repeated.")
     ] = None,
+    more: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of the request, as JSON; may be repeated."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole reply as JSON.")] = False,
     server_url: Annotated[str | None, typer.Option(help="Where the server is [env: FRIENDLI_SERVER_URL].")] = None,
     token: Annotated[str | None, typer.Option(help="Token for the server [env: FRIENDLI_TOKEN].")] = None,
@@ -52,6 +57,8 @@ def complete(
       friendli complete "Once upon a time" --max-tokens 64 --temperature 0.7 --seed 1
       friendli complete - --stop "###" < prompt.txt
       friendli complete "2 + 2 =" -m demo --server-url http://127.0.0.1:8080 --json
+      friendli complete "The capital of France is" --set num_beams=4 --set logprobs=3 --json
+      friendli complete "A user: " --set 'response_format={"type": "regex", "schema": "[A-Z][a-z]+"}'
     """
     fields: CompletionsFields = {
         "model": model or "embedded",
@@ -64,6 +71,7 @@ def complete(
         "n": n,
         "stop": stop or None,
     }
+    fields.update(_more(more or []))
     _check(fields)
     with explained(), target(model, server_url, token, team) as found:
         fields["model"] = found.model
@@ -80,6 +88,20 @@ def _prompt(prompt: str | None) -> str:
     except UnicodeDecodeError as error:
         raise fail(f"the prompt on standard input is not UTF-8: {error.reason} at byte {error.start}", USAGE) from error
     return text.removesuffix("\n")  # the shell's, seldom part of what is meant
+
+
+def _more(settings: list[str]) -> CompletionsFields:
+    """The fields of `--set`; what is not JSON is text, so that plain words need no quotes."""
+    found: dict[str, object] = {}
+    for setting in settings:
+        field, equals, value = setting.partition("=")
+        if not equals:
+            raise fail(f"--set {setting}: give a field and its value, as in --set logprobs=5", USAGE)
+        try:
+            found[field] = json.loads(value)
+        except ValueError:
+            found[field] = value
+    return cast("CompletionsFields", found)
 
 
 def _check(fields: CompletionsFields) -> None:
@@ -100,7 +122,7 @@ def _print(found: Target, fields: CompletionsFields, *, as_json: bool) -> None:
     if as_json:
         result = completions.complete(dedicated_completions_complete_body=fields)
         typer.echo(result.model_dump_json(indent=2, exclude_none=True))
-    elif (fields.get("n") or 1) > 1:
+    elif (fields.get("n") or 1) > 1 or fields.get("num_beams"):  # a search has nothing to show before it is done
         _print_choices(completions.complete(dedicated_completions_complete_body=fields).choices)
     else:
         with completions.stream(dedicated_completions_stream_body=fields) as events:
@@ -109,7 +131,7 @@ def _print(found: Target, fields: CompletionsFields, *, as_json: bool) -> None:
 
 def _print_choices(choices: list[CompletionsChoice]) -> None:
     for choice in choices:
-        typer.echo(f"[{choice.index}] {_shown(choice.text)}")
+        typer.echo(f"[{choice.index}] {_shown(choice.text)}" if len(choices) > 1 else _shown(choice.text))
 
 
 def _print_stream(events: CompletionStream) -> None:
