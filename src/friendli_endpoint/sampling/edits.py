@@ -93,7 +93,7 @@ def _penalise_repetition(rows: Rows, pasts: Sequence[_Past]) -> None:
     if found:
         places, lengths = _places(rows, found)
         penalties = np.repeat(_float32([past.controls.repetition_penalty for past, _ in found]), lengths)
-        rows.flat[places] = repetition(rows.flat[places], penalties)
+        rows.flat[places] = repetition(rows.flat.take(places), penalties)
 
 
 def _penalise_occurrence(rows: Rows, pasts: Sequence[_Past]) -> None:
@@ -103,7 +103,7 @@ def _penalise_occurrence(rows: Rows, pasts: Sequence[_Past]) -> None:
         frequency = np.repeat(_float32([past.controls.frequency_penalty for past, _ in found]), lengths)
         presence = np.repeat(_float32([past.controls.presence_penalty for past, _ in found]), lengths)
         counts = np.concatenate([counts.counts for _, counts in found])
-        rows.flat[places] = occurrence(rows.flat[places], counts, frequency, presence)
+        rows.flat[places] = occurrence(rows.flat.take(places), counts, frequency, presence)
 
 
 def _places(rows: Rows, found: Sequence[tuple[_Past, Counts]]) -> tuple[NDArray[np.int64], list[int]]:

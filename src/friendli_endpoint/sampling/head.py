@@ -92,8 +92,9 @@ class HeadFinder:
         peaks, sums, values, places, *best = _run(self._heads, logits, scales)
         tokens = places.astype(np.int64)
         if best:
-            block, within = np.divmod(tokens, _RANK_WIDTH)
-            tokens = np.take_along_axis(best[0], block, axis=1).astype(np.int64) * _RANK_WIDTH + within
+            among = tokens // _RANK_WIDTH
+            blocks = np.take_along_axis(best[0], among, axis=1).astype(np.int64)
+            tokens += (blocks - among) * _RANK_WIDTH
         _rank_equals_by_id(logits, values, tokens, self._size)
         ranks = Ranks(values[:, : self._size].astype(np.float64), tokens[:, : self._size])
         return ranks, _masses(peaks, sums)

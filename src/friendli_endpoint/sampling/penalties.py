@@ -23,7 +23,8 @@ class Counts:
 
     def add(self, tokens: Sequence[int]) -> None:
         """Count more of them."""
-        for token, times in Counter(tokens).items():
+        counted = Counter(tokens) if len(tokens) > 1 else dict.fromkeys(tokens, 1)
+        for token, times in counted.items():
             place = self._places.setdefault(token, len(self._places))
             if place == len(self._tokens):
                 self._tokens, self._counts = _doubled(self._tokens), _doubled(self._counts)

@@ -27,10 +27,13 @@ def philox(counters: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np
     multipliers = np.array(_MULTIPLIERS, np.uint64)[:, None]
     steps = np.arange(_ROUNDS, dtype=np.uint64)[:, None, None] * np.array(_WEYL, np.uint64)[:, None]
     # Words 0 and 2, and words 1 and 3, side by side: half as many calls, which are what this costs.
-    even, odd = np.ascontiguousarray(counters.T[::2]), counters.T[1::2]
+    even, odd = counters.T[::2].copy(), counters.T[1::2].copy()
     for key in (keys.T + steps) & low:
         products = (even * multipliers)[::-1]
-        even, odd = (products >> half) ^ odd ^ key, products & low
+        np.right_shift(products, half, out=even)
+        even ^= odd
+        even ^= key
+        np.bitwise_and(products, low, out=odd)
     return np.stack([even[0], odd[0], even[1], odd[1]], axis=1)
 
 
