@@ -59,6 +59,7 @@ BAD_SCHEMAS = [
     ({"$ref": "#"}, "nothing can match"),
     ({"type": "integer", "minimum": 5, "maximum": 3}, "minimum (5) is greater than maximum (3)"),
     ({"type": "string", "const": 5}, "cannot be compiled"),
+    ({"pattern": "^a{9}$", "maxLength": 5}, "no string of the schema has at once"),
     ({"type": "string", "pattern": "(.*a){30}", "minLength": 20, "maxLength": 5000}, "too complex"),
     (nested(60), "nested more than 80 levels deep"),
     ({"const": "\ud800"}, "lone surrogate"),

@@ -24,6 +24,8 @@ def of_compilation(message: str) -> str:
         return NOTHING_MATCHES
     if "oneOf" in message:
         return "oneOf is only supported where its alternatives differ in their types or constants: use anyOf"
+    if "Regex is empty" in message:
+        return "no string of the schema has at once the pattern, the format and the length that it must have"
     reason = message.partition("\n")[0].strip()
     while (shorter := _PLACE.sub("", reason)) != reason:
         reason = shorter
