@@ -86,11 +86,13 @@ class _Booking:
     def _search(self, job: Job, expansions: list[Expansion]) -> None:
         """One step of a beam search: its beams go on, or its result is reported as the request's only choice."""
         request, search = job.request, job.search
-        if all(expansion.failure for expansion in expansions):
+        if search is None:
+            return
+        if not search.complete and all(expansion.failure for expansion in expansions):
             self._fail(request, expansions[0].failure)
-        elif search is not None and (moves := search.advance(expansions)):
+        elif moves := search.advance(expansions):
             self._roster.split(job, moves)
-        elif search is not None:
+        else:
             tokens, reason = search.result()
             self._events += [Sampled(request.id, 0, token, scores) for token, scores in tokens]
             self._events.append(Finished(request.id, 0, reason))
