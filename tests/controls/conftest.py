@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from continuations import Ours
 from control_answers import Answers, ask
-from control_cases import GREEDY, LENGTH, Case, Tokens, beam_cases, drawn_cases, greedy_cases
-from control_questions import Replaced, Scored, random_answers, random_vectors
+from control_cases import GREEDY, LENGTH, Case, Tokens, beam_cases, drawn_cases, greedy_cases, sampled_beam_cases
+from control_questions import Replaced, Sampled, Scored, random_answers, random_vectors
 
 from friendli_endpoint.model import ModelOptions, loading
 from random_model import write_folder
@@ -59,6 +59,11 @@ def cases(texts: list[list[int]]) -> dict[str, Case]:
 
 
 @pytest.fixture(scope="session")
+def sampled(prompts: list[Tokens], texts: list[list[int]]) -> dict[str, Sampled]:
+    return {name: Sampled(case, prompts[0], 2000, 3) for name, case in sampled_beam_cases(texts).items()}
+
+
+@pytest.fixture(scope="session")
 def replaced(prompts: list[Tokens]) -> dict[str, Replaced]:
     return random_vectors(prompts, hidden_size=64, length=LENGTH)
 
@@ -74,6 +79,7 @@ def theirs(
     small_model: Path,
     prompts: list[Tokens],
     cases: dict[str, Case],
+    sampled: dict[str, Sampled],
     replaced: dict[str, Replaced],
     scored: dict[str, Scored],
 ) -> Answers:
@@ -82,6 +88,7 @@ def theirs(
         "prompts": [list(group) for _, group in groupby(prompts, len)],
         "length": LENGTH,
         "generated": {name: case.theirs() for name, case in cases.items()},
+        "sampled": {name: each.theirs() for name, each in sampled.items()},
         "drawn": {name: case.theirs() for name, case in drawn_cases().items()},
         "replaced": {name: each.theirs() for name, each in replaced.items()},
         "scored": {name: each.theirs() for name, each in scored.items()},

@@ -91,3 +91,9 @@ def _of_greedy(
 def _of_beams(i: int, theirs: dict[str, NDArray[np.generic]]) -> float:
     """How close their search came to keeping another beam, or to another best one in the end."""
     return float(min(theirs["margins"][i], theirs["lead"][i]))
+
+
+def deviations(statistic: float, freedom: float) -> float:
+    """A chi-square statistic as a standard normal value (Wilson and Hilferty, 1931)."""
+    spread = 2 / (9 * freedom)
+    return ((statistic / freedom) ** (1 / 3) - 1 + spread) / spread**0.5

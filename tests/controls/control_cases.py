@@ -133,6 +133,16 @@ def search(width: int, *, post_normalize: bool = False, **more: object) -> Beams
     return Beams(width, pre_normalize=True, post_normalize=post_normalize, **more)
 
 
+def sampled_beam_cases(texts: Sequence[Sequence[int]]) -> dict[str, Case]:
+    """Beam searches whose candidates are drawn."""
+    common = by_count(texts)
+    hot, wide = Controls(temperature=1.4, top_k=40), Controls(temperature=1.2, repetition_penalty=1.3)
+    return {
+        "drawn-beams": Case(hot, beams=search(3, kind="NAIVE_SAMPLING")),
+        "drawn-beams-that-end": Case(wide, tuple(common[:8]), search(2, kind="NAIVE_SAMPLING", length_penalty=0.3)),
+    }
+
+
 def drawn_cases() -> dict[str, Case]:
     """Settings of a draw; each one's first token is compared."""
     return {

@@ -12,6 +12,7 @@ from friendli_endpoint.engine.vocabulary import Embeddings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from control_cases import Case
     from numpy.typing import NDArray
 
 
@@ -24,6 +25,20 @@ class Scored:
 
     def theirs(self) -> dict[str, object]:
         return {"prompt": self.prompt, "answer": self.answer}
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A prompt to be continued `count` times by `length` tokens, drawn."""
+
+    case: Case
+    prompt: tuple[int, ...]
+    count: int
+    length: int
+
+    def theirs(self) -> dict[str, object]:
+        arguments = self.case.theirs()
+        return {"prompt": self.prompt, "count": self.count, "length": self.length, "arguments": arguments}
 
 
 @dataclass(frozen=True)

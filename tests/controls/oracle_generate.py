@@ -3,6 +3,7 @@
 A model folder is read as it is, of a GGUF file the weights are rounded to 16 bits. Questions:
 `prompts`, groups of prompts of one length; `length`, the most tokens to add; and by name, one by one,
 `generated`: arguments of `generate`, for every prompt -> tokens (-1 after the end) and what shows a tie;
+`sampled`: a prompt with arguments of `generate` -> `count` outputs of `length` tokens drawn for it;
 `drawn`: arguments of `generate` -> the probabilities of the first token, for every prompt;
 `replaced`: prompts with vectors for some positions -> greedy tokens and their log-probabilities;
 `scored`: prompts with answers -> log-probabilities of the answers' tokens and of the most probable ones.
@@ -76,10 +77,9 @@ class Oracle:
 
     def answers(self) -> dict[str, np.ndarray]:
         found: dict[str, np.ndarray] = {}
-        kinds = {"generated": self.generated, "drawn": self.drawn, "replaced": self.replaced, "scored": self.scored}
-        for kind, answer in kinds.items():
+        for kind in ("generated", "sampled", "drawn", "replaced", "scored"):
             for name, question in self.questions.get(kind, {}).items():
-                found |= {f"{name}/{key}": value for key, value in answer(question).items()}
+                found |= {f"{name}/{key}": value for key, value in getattr(self, kind)(question).items()}
         return found
 
     def generated(self, asked: dict) -> dict[str, np.ndarray]:
@@ -87,7 +87,6 @@ class Oracle:
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
     def _generate(self, prompts: Tensor, asked: dict) -> dict[str, np.ndarray]:
-        self.margins.smallest = None
         beams = asked.get("num_beams", 1)
         out = self._call(prompts, asked, num_return_sequences=beams, do_sample=False)
         tokens = out.sequences[::beams, prompts.shape[1] :]
@@ -100,6 +99,7 @@ class Oracle:
 
     def _call(self, prompts: Tensor, asked: dict, **more: object):
         """`generate` with what it has no argument for: the penalties of the output, and token sequences that end it."""
+        self.margins.smallest = None
         asked = dict(asked)
         penalties = OutputPenalties(prompts.shape[1], asked.pop("frequency", 0.0), asked.pop("presence", 0.0))
         stops = asked.pop("stop_tokens", [])
@@ -117,6 +117,13 @@ class Oracle:
         """The outputs without what ended them: an end-of-sequence token, the longest of some token sequences."""
         eos, stops = asked.get("eos_token_id", []), asked.get("stop_tokens", [])
         return [cut(row, eos, stops) for row in tokens.tolist()]
+
+    def sampled(self, asked: dict) -> dict[str, np.ndarray]:
+        torch.manual_seed(0)
+        prompts = torch.tensor([asked["prompt"]] * asked["count"])
+        settings = {"max_new_tokens": asked["length"], "do_sample": True, "top_k": 0}
+        tokens = self._call(prompts, settings | asked["arguments"]).sequences[:, prompts.shape[1] :]
+        return {"tokens": padded(self._cut(tokens, asked["arguments"]), asked["length"])}
 
     def drawn(self, asked: dict) -> dict[str, np.ndarray]:
         settings = {"max_new_tokens": 1, "do_sample": True, "top_k": 0}

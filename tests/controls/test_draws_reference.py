@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from continuations import request
-from control_cases import drawn_cases
+from control_answers import ENDED, deviations
+from control_cases import drawn_cases, sampled_beam_cases
 
 if TYPE_CHECKING:
     from continuations import Ours
     from control_answers import Answers
     from control_cases import Tokens
+    from control_questions import Sampled
     from numpy.typing import NDArray
 
 pytestmark = pytest.mark.reference
@@ -38,10 +41,7 @@ def test_first_tokens_are_drawn_by_the_probabilities_of_the_reference(
         assert not counts[probabilities == 0].any()
         parts.append(chi_square(counts, DRAWS * probabilities))
     statistic, freedom = np.sum(parts, axis=0)
-    print(
-        f"{name}: chi-square {statistic:.0f} at {freedom:.0f} degrees, {deviations(statistic, freedom):.1f} deviations"
-    )
-    assert deviations(statistic, freedom) < MOST_DEVIATIONS
+    assert shown(name, statistic, freedom) < MOST_DEVIATIONS
 
 
 def chi_square(counts: NDArray[np.int64], expected: NDArray[np.float64]) -> tuple[float, int]:
@@ -53,7 +53,26 @@ def chi_square(counts: NDArray[np.int64], expected: NDArray[np.float64]) -> tupl
     return ((counted - wanted) ** 2 / wanted).sum(), len(wanted) - 1
 
 
-def deviations(statistic: float, freedom: float) -> float:
-    """The statistic as a standard normal value (Wilson and Hilferty, 1931)."""
-    spread = 2 / (9 * freedom)
-    return ((statistic / freedom) ** (1 / 3) - 1 + spread) / spread**0.5
+@pytest.mark.parametrize("name", list(sampled_beam_cases([[*range(50)]])))
+def test_beams_are_drawn_as_often_as_by_the_reference(
+    name: str, ours: Ours, sampled: dict[str, Sampled], theirs: Answers
+) -> None:
+    """Two samples of best hypotheses, one of each side, pass a chi-square test of being of one distribution."""
+    asked = sampled[name]
+    requests = [request(asked.case, asked.prompt, asked.length, str(i), seeds=(i,)) for i in range(asked.count)]
+    told = ours.together(requests)
+    mine = Counter(tuple(told[each.id, 0].tokens) if (each.id, 0) in told else () for each in requests)
+    other = Counter(tuple(token for token in row if token != ENDED) for row in theirs[name]["tokens"].tolist())
+    often = [tokens for tokens, count in (mine + other).items() if count >= 4 * CELL]
+    pairs = np.array([(mine[tokens], other[tokens]) for tokens in often])
+    pairs = np.vstack([pairs, asked.count - pairs.sum(0)])
+    statistic = ((pairs[:, 0] - pairs[:, 1]) ** 2 / pairs.sum(1)).sum()
+    assert len(often) > 10
+    assert shown(name, statistic, len(often)) < MOST_DEVIATIONS
+
+
+def shown(name: str, statistic: float, freedom: float) -> float:
+    print(
+        f"{name}: chi-square {statistic:.0f} at {freedom:.0f} degrees, {deviations(statistic, freedom):.1f} deviations"
+    )
+    return deviations(statistic, freedom)

@@ -60,3 +60,20 @@ def test_controls_leave_the_reported_log_probabilities_as_the_model_has_them(our
     )
     assert [each.scores[0].top for each in plain.values()] == [each.scores[0].top for each in asked.values()]
     assert [each.tokens for each in plain.values()] != [each.tokens for each in asked.values()]
+
+
+def test_the_tokens_of_a_beam_have_the_scores_that_forcing_them_gives(
+    ours: Ours, prompts: list[Tokens], cases: dict[str, Case]
+) -> None:
+    """Bit for bit, through every copy of a block and whatever the search was."""
+    case = cases["beams-penalties"]
+    searches = ours.together(request(case, prompt, LENGTH, str(i), report=TOP_5) for i, prompt in enumerate(prompts))
+    found = {key: each for key, each in searches.items() if each.tokens}
+    asked = [
+        request(Case(Controls(forced=tuple(each.tokens))), prompts[int(name)], LENGTH, name, report=TOP_5)
+        for (name, _), each in found.items()
+    ]
+    assert len(found) > len(prompts) // 2
+    assert {key: each.scores for key, each in ours.together(asked).items()} == {
+        key: each.scores for key, each in found.items()
+    }
