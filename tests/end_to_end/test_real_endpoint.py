@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from serving_kit import Served
 
+    from friendli.models import CompletionsChoice
+
 pytestmark = pytest.mark.real
 
 SENTENCE = "the sea at night holds more light than any lamp that people carried down to watch it"
@@ -28,15 +30,36 @@ WORDS = SENTENCE.split()
 PROMPTS = [" ".join(WORDS[i % 7 :] + WORDS[: i % 5]) + "," * (i % 3) for i in range(24)]
 
 
+USER = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "maxLength": 12}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+}
+KINDS: list[dict[str, object]] = [
+    {"temperature": 0},
+    {"temperature": 0.9, "top_p": 0.9},
+    {"temperature": 1.2, "top_k": 40, "n": 2},
+    {"repetition_penalty": 1.2, "frequency_penalty": 0.3, "no_repeat_ngram": 3, "bad_words": [" the"], "min_p": 0.05},
+    {"num_beams": 4, "length_penalty": 0.8, "logprobs": 1},
+    {"xtc_probability": 0.5, "xtc_threshold": 0.1, "min_tokens": 8, "logprobs": 3},
+    {"response_format": {"type": "json_schema", "json_schema": {"schema": USER}}},
+    {"num_beams": 3, "beam_search_type": "STOCHASTIC"},
+    {"response_format": {"type": "regex", "schema": "[a-z]{4,9}( [a-z]{3,8}){2,4}[.]"}, "temperature": 0.8},
+    {"forced_output_tokens": [281, 3575, 282, 4649, 30], "logprobs": 2},
+    {"num_beams": 2, "beam_search_type": "NAIVE_SAMPLING", "temperature": 0.9, "presence_penalty": 0.5},
+    {"token_index_to_replace": [1], "embedding_to_replace": [0.01 * (k % 7) for k in range(576)], "stop": [". "]},
+    {"stop_tokens": [{"tokens": [28]}, {"tokens": [30]}], "temperature": 0, "seed": [5]},
+]
+
+
 def body(i: int) -> dict[str, object]:
-    """Request i of a mixed load: greedy and seeded ones, short and long, with and without choices."""
-    controls = [{"temperature": 0}, {"temperature": 0.9, "top_p": 0.9}, {"temperature": 1.2, "top_k": 40}][i % 3]
-    return {"model": "demo", "prompt": PROMPTS[i], "max_tokens": 16 + i, "seed": i, "n": 1 + (i % 8 == 0), **controls}
+    """Request i of a mixed load: each kind about twice, short and long."""
+    return {"model": "demo", "prompt": PROMPTS[i], "max_tokens": 16 + i, "seed": i, **KINDS[i % len(KINDS)]}
 
 
-async def completed(client: AsyncFriendli, i: int) -> list[list[int]]:
+async def completed(client: AsyncFriendli, i: int) -> list[CompletionsChoice]:
     result = await client.dedicated.completions.complete(**body(i))
-    return [choice.tokens for choice in result.choices]
+    return result.choices
 
 
 def test_the_documented_examples_run_as_they_are_written(served: Served, monkeypatch, capsys):
@@ -54,7 +77,7 @@ def test_the_line_of_curl_works_when_pasted(served: Served):
     assert "".join(choice["text"] for event in events[:-1] for choice in json.loads(event)["choices"]).strip()
 
 
-def test_every_request_has_the_same_tokens_alone_and_under_load(served: Served):
+def test_every_kind_of_request_has_the_same_answer_alone_and_under_load(served: Served):
     async def main() -> None:
         async with AsyncFriendli(server_url=served.url) as client:
             together = await asyncio.gather(*(completed(client, i) for i in range(len(PROMPTS))))
@@ -67,17 +90,17 @@ def test_every_request_has_the_same_tokens_alone_and_under_load(served: Served):
 def test_killing_the_engine_under_load_changes_no_token(served: Served):
     async def main() -> None:
         async with AsyncFriendli(server_url=served.url) as client:
-            before = [await completed(client, i) for i in range(6)]
+            before = [await completed(client, i) for i in range(len(KINDS))]
             stream = await client.dedicated.completions.stream(**body(5))
-            others = [asyncio.create_task(completed(client, i)) for i in range(5)]
+            others = [asyncio.create_task(completed(client, i)) for i in range(len(KINDS)) if i != 5]
             streamed = []
             async for event in stream:
                 if event.data.event == "token_sampled":
                     streamed.append(event.data.token)
                 if len(streamed) == 8 and event.data.event == "token_sampled":
                     os.kill(served.engine_pid, signal.SIGKILL)
-            assert streamed == before[5][0]
-            assert await asyncio.gather(*others) == before[:5]
+            assert streamed == before[5][0].tokens
+            assert await asyncio.gather(*others) == [*before[:5], *before[6:]]
 
     asyncio.run(main())
 
@@ -99,6 +122,15 @@ def test_a_stop_phrase_ends_the_text_where_the_unstopped_one_has_it(served: Serv
         stopped = client.dedicated.completions.complete(**asked, stop=[phrase, "not in there"])
     assert stopped.choices[0].text == whole[: whole.index(phrase)]
     assert stopped.choices[0].finish_reason == "stop"
+
+
+def test_what_matches_a_schema_is_json_of_that_schema(served: Served):
+    with Friendli(server_url=served.url) as client:
+        asked = body(6) | {"max_tokens": 60, "n": 4, "seed": 1}
+        choices = client.dedicated.completions.complete(**asked).choices
+    ended = [json.loads(choice.text) for choice in choices if choice.finish_reason == "stop"]
+    assert ended
+    assert all(list(user) == ["name", "age"] and isinstance(user["age"], int) for user in ended)
 
 
 def test_the_engine_ends_with_its_server_even_when_that_is_killed(default_model: Path):
