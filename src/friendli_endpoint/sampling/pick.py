@@ -103,7 +103,7 @@ def pick(probabilities: NDArray[np.float64], cuts: Cuts, chances: Chances, *, wh
     """
     kept = keep(probabilities, cuts, whole=whole)
     starts, fixed = _exclude_top_choices(probabilities, kept, chances.xtc)
-    below = np.where(starts > 0, np.take_along_axis(kept.sums, np.maximum(starts - 1, 0)[:, None], axis=1)[:, 0], 0.0)
+    below = np.where(starts > 0, kept.sums[np.arange(len(starts)), np.maximum(starts, 1) - 1], 0.0)
     low, high = (
         np.minimum(_rank(kept.sums, below + chances.numbers * (mass - below)), size - 1)
         for mass, size in zip(kept.masses, kept.sizes, strict=True)
@@ -116,6 +116,8 @@ def _totals(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The mass that top-k leaves, between two bounds."""
     last, ranks = sums[:, -1], sums.shape[1]
+    if not top_k.any():
+        return (last, last) if whole else (np.maximum(last, 1 - _DOUBT), np.maximum(last, 1 + _DOUBT))
     within = np.take_along_axis(sums, np.clip(top_k - 1, 0, ranks - 1)[:, None], axis=1)[:, 0]
     if whole:
         exact = np.where(top_k > 0, within, last)
@@ -130,7 +132,7 @@ def _totals(
 def _mass(sums: NDArray[np.float64], sizes: NDArray[np.int64], unseen: NDArray[np.float64]) -> NDArray[np.float64]:
     """The mass of so many first ranks, `unseen` where they reach beyond."""
     ranks = sums.shape[1]
-    seen = np.take_along_axis(sums, np.clip(sizes - 1, 0, ranks - 1)[:, None], axis=1)[:, 0]
+    seen = sums[np.arange(len(sums)), np.minimum(sizes, ranks) - 1]
     return np.where(sizes <= ranks, seen, unseen)
 
 

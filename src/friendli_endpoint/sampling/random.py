@@ -23,11 +23,12 @@ _HALF: Final = 32
 
 def philox(counters: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Philox4x32-10 blocks [rows, 4] of counters [rows, 4] and keys [rows, 2]; all are 32-bit words in uint64."""
-    low, half = np.uint64(_LOW), np.uint64(_HALF)
-    multipliers = np.array(_MULTIPLIERS, np.uint64)[:, None]
     steps = np.arange(_ROUNDS, dtype=np.uint64)[:, None, None] * np.array(_WEYL, np.uint64)[:, None]
-    # Words 0 and 2, and words 1 and 3, side by side: half as many calls, which are what this costs.
+    # Words 0 and 2, and words 1 and 3, side by side: half as many calls, which are what this costs. Operands are all
+    # of one shape, because a call with a scalar takes three times as long.
     even, odd = counters.T[::2].copy(), counters.T[1::2].copy()
+    multipliers = np.repeat(np.array(_MULTIPLIERS, np.uint64)[:, None], len(counters), axis=1)
+    low, half = np.full_like(even, _LOW), np.full_like(even, _HALF)
     for key in (keys.T + steps) & low:
         products = (even * multipliers)[::-1]
         np.right_shift(products, half, out=even)
