@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -18,13 +18,25 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from friendli_endpoint.engine.step_model import Logits
     from friendli_endpoint.engine.vocabulary import Controls
     from friendli_endpoint.sampling.draw import Draw
     from friendli_endpoint.sampling.head import Masses
     from friendli_endpoint.sampling.rows import Rows
 
 _LARGEST_SCALE: Final = 1e30
+_TOGETHER: Final = 16
+"""So many rows are looked at more widely at once: a bound on memory."""
+
+
+class _Scaled(NamedTuple):
+    """How logits of N rows become probabilities: exp((logit - peak) * scale) / total, each [N, 1]."""
+
+    peaks: NDArray[np.float64]
+    scales: NDArray[np.float64]
+    totals: NDArray[np.float64]
+
+    def at(self, rows: NDArray[np.int64]) -> _Scaled:
+        return _Scaled(self.peaks[rows], self.scales[rows], self.totals[rows])
 
 
 def draw_tokens(rows: Rows, draws: Sequence[Draw]) -> NDArray[np.int64]:
@@ -79,33 +91,37 @@ def _walk(rows: Rows, draws: Sequence[Draw], numbers: NDArray[np.float64]) -> ND
     """The tokens of draws whose distribution is cut: from the heads, and where these do not decide from the row."""
     scales = scales_of(draws)
     ranks, masses = rows.heads([draw.row for draw in draws], scales)
+    scaled = _Scaled(masses.peaks[:, None], scales[:, None].astype(np.float64), masses.totals[:, None])
+    cuts, chances = cuts_of(draws), _chances(draws, numbers)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # in rows that are not sound, told below
-        below = (ranks.logits - masses.peaks[:, None]) * scales[:, None].astype(np.float64)
-        probabilities = np.exp(below) / masses.totals[:, None]
-        cuts, chances = cuts_of(draws), _chances(draws, numbers)
-        picked = pick(probabilities, cuts, chances, whole=below.shape[1] == rows.vocab_size)
-    tokens = np.take_along_axis(ranks.tokens, np.maximum(picked, 0)[:, None], axis=1)[:, 0]
-    for i in np.flatnonzero((picked == UNDECIDED) & masses.sound).tolist():
-        row, scale = rows.logits[draws[i].row], float(scales[i])
-        peak, total = float(masses.peaks[i]), float(masses.totals[i])
-        tokens[i] = _walk_row(row, scale, peak, total, cuts.of(i), chances.of(i))
+        tokens = _picked(ranks.tokens, ranks.logits, scaled, cuts, chances, rows.vocab_size)
+    places = np.array([draw.row for draw in draws], np.int64)
+    for size in (WIDER, rows.vocab_size):
+        undecided = np.flatnonzero((tokens == UNDECIDED) & masses.sound)
+        for some in (undecided[start : start + _TOGETHER] for start in range(0, len(undecided), _TOGETHER)):
+            found = np.stack([ranked(rows.logits[place], size)[:size] for place in places[some].tolist()])
+            values = rows.logits[places[some, None], found].astype(np.float64)
+            tokens[some] = _picked(found, values, scaled.at(some), cuts.at(some), chances.at(some), rows.vocab_size)
     return np.where(masses.sound, tokens, _failures(masses))
+
+
+def _picked(
+    tokens: NDArray[np.int64],
+    logits: NDArray[np.float64],
+    scaled: _Scaled,
+    cuts: Cuts,
+    chances: Chances,
+    vocab_size: int,
+) -> NDArray[np.int64]:
+    """The drawn one of each row of ranked tokens [N, K], with their logits; `UNDECIDED` where these do not decide."""
+    probabilities = np.exp((logits - scaled.peaks) * scaled.scales) / scaled.totals
+    ranks = pick(probabilities, cuts, chances, whole=tokens.shape[1] == vocab_size)
+    return np.where(ranks == UNDECIDED, UNDECIDED, tokens[np.arange(len(ranks)), np.maximum(ranks, 0)])
 
 
 def _failures(masses: Masses) -> NDArray[np.int64]:
     """What a draw gives where its row is not sound."""
     return np.where(masses.totals == 0, NOTHING_LEFT, NO_TOKEN).astype(np.int64)
-
-
-def _walk_row(row: Logits, scale: float, peak: float, total: float, cuts: Cuts, chances: Chances) -> int:
-    """The token of one draw whose head did not decide: look at more of the row [vocab], at last at all of it."""
-    for size in (WIDER, len(row)):
-        tokens = ranked(row, size)
-        probabilities = np.exp((row[tokens].astype(np.float64) - peak) * scale) / total
-        rank = int(pick(probabilities[None], cuts, chances, whole=len(tokens) == len(row))[0])
-        if rank != UNDECIDED:
-            return int(tokens[rank])
-    raise ValueError("a whole row left its draw undecided")
 
 
 def _chances(draws: Sequence[Draw], numbers: NDArray[np.float64]) -> Chances:

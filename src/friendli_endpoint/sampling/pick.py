@@ -32,10 +32,9 @@ class Cuts:
     top_p: NDArray[np.float64]
     min_p: NDArray[np.float64]
 
-    def of(self, index: int) -> Cuts:
-        """Those of one draw."""
-        one = slice(index, index + 1)
-        return Cuts(self.top_k[one], self.top_p[one], self.min_p[one])
+    def at(self, draws: NDArray[np.int64]) -> Cuts:
+        """Those of the given draws, in that order."""
+        return Cuts(self.top_k[draws], self.top_p[draws], self.min_p[draws])
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +44,9 @@ class Chances:
     numbers: NDArray[np.float64]
     xtc: NDArray[np.float64]
 
-    def of(self, index: int) -> Chances:
-        """Those of one draw."""
-        one = slice(index, index + 1)
-        return Chances(self.numbers[one], self.xtc[one])
+    def at(self, draws: NDArray[np.int64]) -> Chances:
+        """Those of the given draws, in that order."""
+        return Chances(self.numbers[draws], self.xtc[draws])
 
 
 @dataclass(frozen=True, slots=True)
