@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from friendli_endpoint.engine.vocabulary import Failed
@@ -99,8 +100,9 @@ def _problem(request: Request, card: ModelCard) -> str | None:
         return "a request needs a prompt, a seed and room for a token"
     if request.max_tokens > card.most_tokens(len(request.prompt), request.beams.width if request.beams else 1):
         return f"prompt and max_tokens exceed the {card.longest_sequence} tokens of the model's context"
-    forced = request.controls.forced or (0,)
-    if not 0 <= min(*request.prompt, *forced) <= max(*request.prompt, *forced) < card.vocab_size:
+    controls = request.controls
+    named = [*request.prompt, *request.eos_tokens, *controls.forced, *chain.from_iterable(controls.bad_words)]
+    if not 0 <= min(named) <= max(named) < card.vocab_size:
         return f"a token is outside the vocabulary of {card.vocab_size}"
     if request.adapter is not None:
         return f"adapter {request.adapter!r} is not loaded"

@@ -30,6 +30,8 @@ class Job:
 
     @classmethod
     def of(cls, request: Request, arrival: int, keys: list[BlockKey], history: History | None) -> Job:
+        if history is not None:
+            history.read(request.prompt)  # once for all
         sequences = [
             Sequence(request, choice, _tokens(request, choice), arrival, keys, history and history.copy())
             for choice in range(len(request.seeds))

@@ -81,6 +81,8 @@ def _sentence(message: str) -> str:
 def _requests(asked: CompletionsBody, key: str, adapter: str | None, deployment: Deployment) -> Iterator[Request]:
     card = deployment.engine.card
     controls = controls_of(asked, deployment)
+    # A tokenizer may name more tokens than the model has rows for.
+    own_ends = [token for token in deployment.tokenizer.eos_tokens if token < card.vocab_size]
     for number, prompt in enumerate(prompts_of(asked, deployment)):
         most = most_tokens(asked, len(prompt), card)
         yield Request(
@@ -88,7 +90,7 @@ def _requests(asked: CompletionsBody, key: str, adapter: str | None, deployment:
             prompt=prompt,
             seeds=_seeds(asked),
             max_tokens=most,
-            eos_tokens=tuple(asked.eos_token or deployment.tokenizer.eos_tokens),
+            eos_tokens=tuple(asked.eos_token or own_ends),
             controls=controls(fewest_tokens(asked, len(prompt), most)),
             report=report_of(asked),
             beams=beams_of(asked),
