@@ -59,9 +59,9 @@ def controls(figures: ControlFigures) -> str:
     ]
     plan = figures.plan
     note = (
-        f"{ROWS} rows a step, {plan.new_tokens} tokens each, the engine's loop without the pipe; steps in which every row "
-        f"draws. Share of greedy: tokens/s over those of {ROWS} greedy rows, the median of {plan.repeats} runs in turn. "
-        "Outside the forward: everything else of a step, from scheduling to the encoded frame."
+        f"{ROWS} rows a step, {plan.new_tokens} tokens each, the engine's loop without the pipe; steps in which every "
+        f"row draws. Share of greedy: tokens/s over those of {ROWS} greedy rows, the median of {plan.repeats} runs in "
+        "turn. Outside the forward: everything else of a step, from scheduling to the encoded frame."
     )
     head = ("rows ask for", "step", "share of greedy", "outside the forward")
     return "\n\n".join(["## Controls", note, table(head, rows)])

@@ -91,7 +91,18 @@ def test_the_command_line_imports_the_endpoint_only_inside_the_command_that_need
 
 
 def test_the_scheduler_knows_no_tensors_and_the_sampling_only_the_engines_vocabulary():
-    for name in ("blocks", "booking", "job", "plan", "prefix", "roster", "scheduler", "sequence", "tables", "vocabulary"):
+    for name in (
+        "blocks",
+        "booking",
+        "job",
+        "plan",
+        "prefix",
+        "roster",
+        "scheduler",
+        "sequence",
+        "tables",
+        "vocabulary",
+    ):
         assert "numpy" not in set(imports_of(SOURCE / f"friendli_endpoint/engine/{name}.py"))
     for module, path in modules().items():
         if room_of(module) == "friendli_endpoint.sampling":

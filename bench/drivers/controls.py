@@ -1,9 +1,11 @@
-"""What the rows of a batch ask for: workloads that differ in their controls alone. No row ends before its last token."""
+"""What the rows of a batch ask for: workloads that differ in their controls alone. None ends before its last token."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec.structs import replace
 
 from friendli_endpoint.engine.vocabulary import Beams, Controls, Grammar, Report, Request
 
@@ -13,9 +15,8 @@ if TYPE_CHECKING:
 Prompts: TypeAlias = "list[tuple[int, ...]]"
 
 GREEDY = Controls(temperature=0)
-STEERED = Controls(
-    top_p=0.95, min_p=0.05, repetition_penalty=1.1, frequency_penalty=0.2, presence_penalty=0.2, no_repeat_ngram=4
-)
+STEERED = Controls(top_p=0.95, min_p=0.05, repetition_penalty=1.1, frequency_penalty=0.2, presence_penalty=0.2)
+BANNED = replace(STEERED, no_repeat_ngram=4, bad_words=((28, 339), (1165,)), min_tokens=16)
 PERSON = {
     "type": "object",
     "properties": {
@@ -54,7 +55,8 @@ WORKLOADS: Mapping[str, Callable[[Prompts, int, str], list[Request]]] = {
     "greedy": lambda p, m, n: requests(p, m, n, GREEDY),
     "temperature 1": lambda p, m, n: requests(p, m, n, Controls()),
     "top-p 0.95": lambda p, m, n: requests(p, m, n, Controls(top_p=0.95)),
-    "penalties, n-gram ban, top-p, min-p, seed": lambda p, m, n: requests(p, m, n, STEERED),
+    "penalties, top-p, min-p, seed": lambda p, m, n: requests(p, m, n, STEERED),
+    "the same, n-gram ban, bad words, min_tokens": lambda p, m, n: requests(p, m, n, BANNED),
     "greedy, logprobs 5": lambda p, m, n: requests(p, m, n, GREEDY, report=Report(logprobs=5)),
     "a JSON schema": lambda p, m, n: requests(p, m, n, Controls(grammar=PEOPLE)),
     "4 beams x a quarter of the requests": lambda p, m, n: requests(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from friendli_endpoint.engine.vocabulary import Grammar
-from friendli_endpoint.sampling.grammar import Grammars, Vocabulary, ban
+from friendli_endpoint.sampling.grammar import Grammars, Vocabulary, ban, masks_of
 
 if TYPE_CHECKING:
     from friendli_endpoint.sampling.grammar import Matcher
@@ -61,7 +61,7 @@ def regex(pattern: str) -> Grammar:
 def allowed(matcher: Matcher, size: int = SMALL_SIZE) -> set[int]:
     """The tokens that `ban` leaves."""
     logits = np.zeros((1, size), np.float32)
-    ban(logits, [0], [matcher])
+    ban(logits, [0], [matcher], masks_of([matcher]))
     return set(np.flatnonzero(logits[0] == 0).tolist())
 
 
@@ -87,7 +87,7 @@ def generate(
     for step in range(2000):
         logits = random.normal(0, 2, (1, size)).astype(np.float32)
         logits[0, [*closing, *ends]] += min(step / 20 - 1, 4)
-        ban(logits, [0], [matcher])
+        ban(logits, [0], [matcher], masks_of([matcher]))
         token = int(logits[0].argmax())
         assert matcher.error is None
         assert logits[0, token] > -np.inf

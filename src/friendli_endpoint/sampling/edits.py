@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from friendli_endpoint.sampling.grammar import ban
 from friendli_endpoint.sampling.penalties import occurrence, repetition
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from friendli_endpoint.engine.vocabulary import Controls
     from friendli_endpoint.sampling.draw import Draw
+    from friendli_endpoint.sampling.grammar import Matcher
     from friendli_endpoint.sampling.history import History
     from friendli_endpoint.sampling.penalties import Counts
     from friendli_endpoint.sampling.rows import Rows
@@ -45,11 +47,18 @@ def edited(draw: Draw) -> bool:
     return not draw.request.controls.forced and (draw.history is not None or _too_early(draw))
 
 
-def edit(rows: Rows, draws: Sequence[Draw]) -> Removed:
-    """Edit the rows of draws that want it, one draw per row."""
+def under_grammar(draws: Sequence[Draw]) -> dict[int, Matcher]:
+    """The matchers by row, of draws with one draw per row."""
+    matchers = {draw.row: None if draw.history is None else draw.history.matcher for draw in draws}
+    return {row: matcher for row, matcher in matchers.items() if matcher is not None}
+
+
+def edit(rows: Rows, draws: Sequence[Draw], masks: NDArray[np.uint8] | None = None) -> Removed:
+    """Edit the rows of draws that want it, one draw per row; `masks` are those of `under_grammar`, None without any."""
     removed = Removed(set(), set())
     pasts = [_Past(draw.row, draw.request.controls, draw.history) for draw in draws if draw.history is not None]
-    _ban_by_grammar(rows, pasts, removed)
+    if masks is not None:
+        _ban_by_grammar(rows, under_grammar(draws), masks, removed)
     bans: list[tuple[int, Sequence[int]]]
     bans = [(draw.row, draw.request.eos_tokens) for draw in draws if _too_early(draw)]
     bans += [(past.row, past.history.banned()) for past in pasts]
@@ -63,15 +72,11 @@ def _too_early(draw: Draw) -> bool:
     return draw.position < draw.request.controls.min_tokens and bool(draw.request.eos_tokens)
 
 
-def _ban_by_grammar(rows: Rows, pasts: Sequence[_Past], removed: Removed) -> None:
-    matchers = {past.row: past.history.matcher for past in pasts if past.history.matcher is not None}
-    if matchers:
-        from friendli_endpoint.sampling.grammar import ban
-
-        wanted = list(matchers)
-        _, highest = rows.highest(wanted)
-        _tell(removed, np.array(wanted), highest)
-        ban(rows.logits, wanted, list(matchers.values()))
+def _ban_by_grammar(rows: Rows, matchers: Mapping[int, Matcher], masks: NDArray[np.uint8], removed: Removed) -> None:
+    places = list(matchers)
+    highest = np.array([rows.logits[place].max() for place in places])
+    _tell(removed, np.array(places), highest)
+    ban(rows.logits, places, list(matchers.values()), masks)
 
 
 def _ban(rows: Rows, bans: Sequence[tuple[int, Sequence[int]]], removed: Removed) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from friendli_endpoint.sampling.beams.expand import expand
 from friendli_endpoint.sampling.distribution import BeamRow, Distribution
 from friendli_endpoint.sampling.draw import NO_TOKEN, NOTHING_LEFT, Expansion
-from friendli_endpoint.sampling.drawing import cuts_of, is_cut, scales_of
+from friendli_endpoint.sampling.drawing import cuts_of, is_cut, is_deterministic, scales_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ def pre_normalise(rows: Rows, draws: Sequence[Draw]) -> None:
 
 def expand_beams(rows: Rows, draws: Sequence[Draw]) -> list[Expansion]:
     """The candidates of each beam; `NOTHING_LEFT` where all logits are minus infinity."""
-    scales = np.where([_cuts_nothing(draw) for draw in draws], np.float32(1), scales_of(draws))
+    scales = scales_of(draws)
     places = [draw.row for draw in draws]
     ranks, masses = rows.heads(places, scales)
     sound: list[int] = np.flatnonzero(masses.sound).tolist()
@@ -46,7 +46,7 @@ def expand_beams(rows: Rows, draws: Sequence[Draw]) -> list[Expansion]:
             scale=float(scales[i]),
             peak=float(masses.peaks[i]),
             total=float(masses.totals[i]),
-            cuts=None if _cuts_nothing(draw) or not is_cut(draw.request.controls) else cuts_of([draw]),
+            cuts=None if is_deterministic(draw) or not is_cut(draw.request.controls) else cuts_of([draw]),
             normalise=draw.request.beams is None or draw.request.beams.post_normalize,
         )
         distributions.append(Distribution(row, ranks.logits[i], ranks.tokens[i]))
@@ -54,8 +54,3 @@ def expand_beams(rows: Rows, draws: Sequence[Draw]) -> list[Expansion]:
     for i, candidates in zip(sound, expand(distributions, [draws[i] for i in sound]), strict=True):
         expansions[i] = Expansion(candidates)
     return expansions
-
-
-def _cuts_nothing(draw: Draw) -> bool:
-    """Deterministic beams know no temperature and no cuts."""
-    return draw.request.beams is None or draw.request.beams.kind == "DETERMINISTIC"

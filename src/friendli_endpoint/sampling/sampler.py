@@ -5,19 +5,24 @@ What is told of a row is taken before anything changes it; then come bans and pe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, assert_never
 
 import numpy as np
 
 from friendli_endpoint.sampling.draw import NO_TOKEN, NOTHING_LEFT, Expansion, Pick
-from friendli_endpoint.sampling.drawing import draw_tokens
-from friendli_endpoint.sampling.edits import edit, edited
+from friendli_endpoint.sampling.drawing import draw_tokens, is_walked, scales_of
+from friendli_endpoint.sampling.edits import edit, edited, under_grammar
 from friendli_endpoint.sampling.expansions import expand_beams, pre_normalise, pre_normalises
+from friendli_endpoint.sampling.grammar import masks_of
 from friendli_endpoint.sampling.rows import Rows
 from friendli_endpoint.sampling.scores import RawRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from numpy.typing import NDArray
 
     from friendli_endpoint.engine.step_model import Logits
     from friendli_endpoint.sampling.draw import Draw, Outcome
@@ -27,23 +32,42 @@ if TYPE_CHECKING:
 _Kind: TypeAlias = Literal["beam", "forced", "greedy", "random"]
 
 
+class Prepared(NamedTuple):
+    """Draws, those of them that edit their rows (one per row), and the masks of grammars, maybe still on their way."""
+
+    draws: Sequence[Draw]
+    editing: dict[int, Draw]
+    masks: Future[NDArray[np.uint8]] | None
+
+
 class Sampler:
     """Turns rows of logits into tokens."""
 
     def __init__(self, heads: FindsHeads) -> None:
         self._heads = heads
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="masks")
 
     def sample(self, logits: Logits, draws: Sequence[Draw]) -> list[Outcome]:
         """A `Pick` for each draw, an `Expansion` for one of a beam; `logits` [S, vocab] are edited in place.
 
         Several draws of one request may share a row: what its controls know of them is the same then.
         """
+        return self.finish(logits, self.prepare(draws))
+
+    def prepare(self, draws: Sequence[Draw]) -> Prepared:
+        """Begin with what needs no logits, while these are being computed; nothing that draws refer to may change."""
+        editing = {draw.row: draw for draw in draws if edited(draw)}
+        matchers = list(under_grammar(list(editing.values())).values())
+        return Prepared(draws, editing, self._beside.submit(masks_of, matchers) if matchers else None)
+
+    def finish(self, logits: Logits, prepared: Prepared) -> list[Outcome]:
+        """What `sample` gives, of draws that have been prepared."""
+        draws, editing, masks = prepared
         rows = Rows(self._heads, logits)
-        changed = {draw.row: draw for draw in draws if edited(draw)}
-        raw = RawRows.of(rows, draws, changed.keys() | {draw.row for draw in draws if pre_normalises(draw)})
+        raw = RawRows.of(rows, draws, editing.keys() | {draw.row for draw in draws if pre_normalises(draw)})
         pre_normalise(rows, draws)
-        removed = edit(rows, list(changed.values()))
-        best = {} if raw is None else {row: token for row, token in raw.best.items() if row not in changed}
+        removed = edit(rows, list(editing.values()), None if masks is None else masks.result())
+        best = {} if raw is None else {row: token for row, token in raw.best.items() if row not in editing}
         outcomes = _chosen(rows, draws, best)
         outcomes = [_blamed(draw, outcome, removed) for draw, outcome in zip(draws, outcomes, strict=True)]
         return outcomes if raw is None else raw.told(draws, outcomes)
@@ -54,11 +78,19 @@ def _chosen(rows: Rows, draws: Sequence[Draw], best: Mapping[int, int]) -> list[
     kinds: dict[_Kind, list[int]] = {}
     for i, draw in enumerate(draws):
         kinds.setdefault(_kind(draw), []).append(i)
+    _find_together(rows, [draws[i] for i in (*kinds.get("beam", ()), *kinds.get("random", ()))])
     outcomes: list[Outcome] = [Pick(NO_TOKEN)] * len(draws)
     for kind, indices in kinds.items():
         for i, outcome in zip(indices, _of_kind(kind, rows, [draws[i] for i in indices], best), strict=True):
             outcomes[i] = outcome
     return outcomes
+
+
+def _find_together(rows: Rows, draws: Sequence[Draw]) -> None:
+    """Where draws that need something native of their rows differ in what they need, one look serves them all."""
+    needs = {"beam" if draw.beam is not None else is_walked(draw.request.controls) for draw in draws}
+    if len(needs) > 1:
+        rows.find([draw.row for draw in draws], scales_of(draws))
 
 
 def _kind(draw: Draw) -> _Kind:

@@ -5,7 +5,7 @@ docs/sampling.md says what of both is understood. llguidance computes the masks;
 
 from friendli_endpoint.sampling.grammar.errors import GrammarError
 from friendli_endpoint.sampling.grammar.grammars import Grammars
-from friendli_endpoint.sampling.grammar.matcher import Matcher, ban
+from friendli_endpoint.sampling.grammar.matcher import Matcher, ban, masks_of
 from friendli_endpoint.sampling.grammar.vocabulary import Vocabulary
 
-__all__ = ["GrammarError", "Grammars", "Matcher", "Vocabulary", "ban"]
+__all__ = ["GrammarError", "Grammars", "Matcher", "Vocabulary", "ban", "masks_of"]

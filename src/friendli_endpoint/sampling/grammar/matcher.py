@@ -72,14 +72,21 @@ class Matcher:
         row[self._ends] = ending
 
 
-def ban(logits: NDArray[np.float32], rows: Sequence[int], matchers: Sequence[Matcher]) -> None:
-    """Makes -inf, in place, every logit [S, vocab_size] of `rows[i]` that `matchers[i]` does not allow.
+def masks_of(matchers: Sequence[Matcher]) -> NDArray[np.uint8]:
+    """What each matcher allows next, for `ban`. Computed in parallel, and the interpreter's lock is free meanwhile.
 
-    The matchers are distinct and of one vocabulary; their masks are computed in parallel. A row in which nothing is
-    left belongs to a matcher with an `error`, or to one that is finished and has no end-of-sequence token.
+    The matchers are distinct and of one vocabulary, and must not be pushed while this runs.
     """
-    if not matchers:
-        return
-    masks = matchers[0].native.masks([matcher.state for matcher in matchers])
+    return matchers[0].native.masks([matcher.state for matcher in matchers])
+
+
+def ban(
+    logits: NDArray[np.float32], rows: Sequence[int], matchers: Sequence[Matcher], masks: NDArray[np.uint8]
+) -> None:
+    """Makes -inf, in place, every logit [S, vocab_size] of `rows[i]` that `matchers[i]`, by its mask, does not allow.
+
+    A row in which nothing is left belongs to a matcher with an `error`, or to one that is finished and has no
+    end-of-sequence token.
+    """
     for row, matcher, mask in zip(rows, matchers, masks, strict=True):
         matcher.restrict(logits[row], mask)
