@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sampling_kit import VOCAB, Case, banned, edited
 
 from friendli_endpoint.engine.vocabulary import Controls
-from friendli_endpoint.sampling.edits import edit
+from friendli_endpoint.sampling.edits import Edits
 from friendli_endpoint.sampling.head import HeadFinder
 from friendli_endpoint.sampling.history import History
 from friendli_endpoint.sampling.ngrams import Ngrams
@@ -139,5 +139,5 @@ def test_edits_of_many_rows_are_those_of_each_token_alone(seed, texts):
     expected = rows.copy()
     for i, case in enumerate(cases):
         expected[i + 1] = edited(rows[i + 1], case)
-    edit(Rows(FINDER, rows), [case.draw(i + 1) for i, case in enumerate(cases)])
+    Edits.of([case.draw(i + 1) for i, case in enumerate(cases)]).apply(Rows(FINDER, rows))
     assert (rows == expected).all()

@@ -5,7 +5,7 @@ import pytest
 from sampling_kit import FLAT, STEEP, VOCAB, Case, draws_of, tokens_of
 
 from friendli_endpoint.engine.vocabulary import Controls
-from friendli_endpoint.sampling import edits, sampler
+from friendli_endpoint.sampling import edits
 from friendli_endpoint.sampling.draw import NO_TOKEN, NOTHING_LEFT, Draw, Pick
 from friendli_endpoint.sampling.head import HeadFinder
 from friendli_endpoint.sampling.history import History
@@ -122,7 +122,7 @@ def test_a_grammar_decides_through_its_matcher_and_a_failed_row_is_still_told(mo
             logits[row, [token for token in range(VOCAB) if token not in matcher]] = -np.inf
 
     monkeypatch.setattr(edits, "ban", ban)
-    monkeypatch.setattr(sampler, "masks_of", lambda matchers: f"masks of {len(matchers)}")
+    monkeypatch.setattr(edits, "masks_of", lambda matchers: f"masks of {len(matchers)}")
     rows = np.stack([FLAT, FLAT, STEEP, STEEP])
     rows[3, 8] = np.nan
     request = Case(controls).request()

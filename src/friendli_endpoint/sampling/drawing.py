@@ -39,10 +39,14 @@ class _Scaled(NamedTuple):
         return _Scaled(self.peaks[rows], self.scales[rows], self.totals[rows])
 
 
-def draw_tokens(rows: Rows, draws: Sequence[Draw]) -> NDArray[np.int64]:
-    """The token of each draw, or `NO_TOKEN`; `NOTHING_LEFT` where all logits are minus infinity."""
-    seeds, positions = np.array([(draw.seed, draw.position) for draw in draws], np.uint64).T
-    numbers = uniforms(seeds, positions)
+def numbers_of(draws: Sequence[Draw]) -> NDArray[np.float64]:
+    """The random numbers of each draw [N, 2]: for its token, and for XTC's coin."""
+    seeds, positions = np.array([(draw.seed, draw.position) for draw in draws], np.uint64).reshape(-1, 2).T
+    return uniforms(seeds, positions)
+
+
+def draw_tokens(rows: Rows, draws: Sequence[Draw], numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The token of each draw by its numbers, or `NO_TOKEN`; `NOTHING_LEFT` where all logits are minus infinity."""
     tokens = np.empty(len(draws), np.int64)
     walked = np.array([is_walked(draw.request.controls) for draw in draws])
     for draw_some, wanted in ((_walk, np.flatnonzero(walked)), (_draw_uncut, np.flatnonzero(~walked))):

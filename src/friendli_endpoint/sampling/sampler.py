@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, assert_never
 import numpy as np
 
 from friendli_endpoint.sampling.draw import NO_TOKEN, NOTHING_LEFT, Expansion, Pick
-from friendli_endpoint.sampling.drawing import draw_tokens, is_walked, scales_of
-from friendli_endpoint.sampling.edits import edit, edited, under_grammar
+from friendli_endpoint.sampling.drawing import draw_tokens, is_walked, numbers_of, scales_of
+from friendli_endpoint.sampling.edits import Edits, edits
 from friendli_endpoint.sampling.expansions import expand_beams, pre_normalise, pre_normalises
-from friendli_endpoint.sampling.grammar import masks_of
 from friendli_endpoint.sampling.rows import Rows
 from friendli_endpoint.sampling.scores import RawRows
 
@@ -32,12 +31,22 @@ if TYPE_CHECKING:
 _Kind: TypeAlias = Literal["beam", "forced", "greedy", "random"]
 
 
+class _Ahead(NamedTuple):
+    """What draws need that hangs on no logits: edits of their rows, and the numbers [N, 2] of the N random ones."""
+
+    edits: Edits
+    numbers: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, draws: Sequence[Draw]) -> _Ahead:
+        return cls(Edits.of(draws), numbers_of([draw for draw in draws if _kind(draw) == "random"]))
+
+
 class Prepared(NamedTuple):
-    """Draws, those of them that edit their rows (one per row), and the masks of grammars, maybe still on their way."""
+    """Draws, and what is found out about them meanwhile; None when that is not worth a thread."""
 
     draws: Sequence[Draw]
-    editing: dict[int, Draw]
-    masks: Future[NDArray[np.uint8]] | None
+    ahead: Future[_Ahead] | None
 
 
 class Sampler:
@@ -45,7 +54,7 @@ class Sampler:
 
     def __init__(self, heads: FindsHeads) -> None:
         self._heads = heads
-        self._beside = ThreadPoolExecutor(1, thread_name_prefix="masks")
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="sampler")
 
     def sample(self, logits: Logits, draws: Sequence[Draw]) -> list[Outcome]:
         """A `Pick` for each draw, an `Expansion` for one of a beam; `logits` [S, vocab] are edited in place.
@@ -56,24 +65,25 @@ class Sampler:
 
     def prepare(self, draws: Sequence[Draw]) -> Prepared:
         """Begin with what needs no logits, while these are being computed; nothing that draws refer to may change."""
-        editing = {draw.row: draw for draw in draws if edited(draw)}
-        matchers = list(under_grammar(list(editing.values())).values())
-        return Prepared(draws, editing, self._beside.submit(masks_of, matchers) if matchers else None)
+        plain = not any(edits(draw) or _kind(draw) == "random" for draw in draws)
+        return Prepared(draws, None if plain else self._beside.submit(_Ahead.of, draws))
 
     def finish(self, logits: Logits, prepared: Prepared) -> list[Outcome]:
         """What `sample` gives, of draws that have been prepared."""
-        draws, editing, masks = prepared
+        draws, coming = prepared
+        ahead = _Ahead.of(draws) if coming is None else coming.result()
+        changing = ahead.edits.rows
         rows = Rows(self._heads, logits)
-        raw = RawRows.of(rows, draws, editing.keys() | {draw.row for draw in draws if pre_normalises(draw)})
+        raw = RawRows.of(rows, draws, changing | {draw.row for draw in draws if pre_normalises(draw)})
         pre_normalise(rows, draws)
-        removed = edit(rows, list(editing.values()), None if masks is None else masks.result())
-        best = {} if raw is None else {row: token for row, token in raw.best.items() if row not in editing}
-        outcomes = _chosen(rows, draws, best)
+        removed = ahead.edits.apply(rows)
+        best = {} if raw is None else {row: token for row, token in raw.best.items() if row not in changing}
+        outcomes = _chosen(rows, draws, best, ahead.numbers)
         outcomes = [_blamed(draw, outcome, removed) for draw, outcome in zip(draws, outcomes, strict=True)]
         return outcomes if raw is None else raw.told(draws, outcomes)
 
 
-def _chosen(rows: Rows, draws: Sequence[Draw], best: Mapping[int, int]) -> list[Outcome]:
+def _chosen(rows: Rows, draws: Sequence[Draw], best: Mapping[int, int], numbers: NDArray[np.float64]) -> list[Outcome]:
     """What each draw gives of its row as it is now; `best` holds the most probable tokens of some."""
     kinds: dict[_Kind, list[int]] = {}
     for i, draw in enumerate(draws):
@@ -81,7 +91,7 @@ def _chosen(rows: Rows, draws: Sequence[Draw], best: Mapping[int, int]) -> list[
     _find_together(rows, [draws[i] for i in (*kinds.get("beam", ()), *kinds.get("random", ()))])
     outcomes: list[Outcome] = [Pick(NO_TOKEN)] * len(draws)
     for kind, indices in kinds.items():
-        for i, outcome in zip(indices, _of_kind(kind, rows, [draws[i] for i in indices], best), strict=True):
+        for i, outcome in zip(indices, _of_kind(kind, rows, [draws[i] for i in indices], best, numbers), strict=True):
             outcomes[i] = outcome
     return outcomes
 
@@ -101,7 +111,9 @@ def _kind(draw: Draw) -> _Kind:
     return "greedy" if draw.request.controls.greedy else "random"
 
 
-def _of_kind(kind: _Kind, rows: Rows, draws: Sequence[Draw], best: Mapping[int, int]) -> Iterable[Outcome]:
+def _of_kind(
+    kind: _Kind, rows: Rows, draws: Sequence[Draw], best: Mapping[int, int], numbers: NDArray[np.float64]
+) -> Iterable[Outcome]:
     match kind:
         case "beam":
             return expand_beams(rows, draws)
@@ -110,7 +122,7 @@ def _of_kind(kind: _Kind, rows: Rows, draws: Sequence[Draw], best: Mapping[int, 
         case "greedy":
             return map(Pick, _highest(rows, [draw.row for draw in draws], best))
         case "random":
-            return map(Pick, draw_tokens(rows, draws).tolist())
+            return map(Pick, draw_tokens(rows, draws, numbers).tolist())
         case _:
             assert_never(kind)
 
