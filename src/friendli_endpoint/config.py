@@ -87,6 +87,7 @@ class EndpointSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     model: Annotated[str, Meta(min_length=1)] = "smollm2-135m"
     weights: Literal["auto", "i8", "f16"] = "auto"
+    kv: Literal["auto", "f16", "f32"] = "auto"
     threads: Count | None = None
     kv_tokens: Count | None = None
     max_rows: Count | None = None

@@ -41,10 +41,8 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def ours(small_model: Path) -> Ours:
-    """With KV in 32 bits, as on processors that refuse 16, the logits are the reference's to some 1e-5."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, "KV_PRECISIONS", ("f32",))
-        return Ours(loading.load(small_model, ModelOptions(weights="f16", kv_tokens=16384)))
+    """With KV in 32 bits the logits are the reference's to some 1e-5."""
+    return Ours(loading.load(small_model, ModelOptions(weights="f16", kv="f32", kv_tokens=16384)))
 
 
 @pytest.fixture(scope="session")

@@ -63,10 +63,8 @@ def default_ours(default_model: Path) -> Ours:
 
 @pytest.fixture(scope="module")
 def exact_ours(default_model: Path) -> Ours:
-    """With KV in 32 bits, as on processors that refuse 16."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, "KV_PRECISIONS", ("f32",))
-        return Ours(loading.load(default_model, ModelOptions(weights="f16", kv_tokens=4096)))
+    """With KV in 32 bits, as a server with `--kv f32` has it."""
+    return Ours(loading.load(default_model, ModelOptions(weights="f16", kv="f32", kv_tokens=4096)))
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,12 @@ def test_a_processor_without_16_bit_kv_gets_32_bits(tmp_path: Path, monkeypatch:
     assert not np.array_equal(usual, fallback)
 
 
+def test_kv_can_be_asked_for_in_32_bits(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path)
+    usual, exact = (Driver(load(folder, replace(LITTLE, kv=kv))).step([Row()], [[1, 2, 3]]) for kv in ("f16", "f32"))
+    assert 0 < np.abs(usual - exact).max() < 0.02
+
+
 def test_a_processor_that_cannot_run_the_model_is_told_in_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

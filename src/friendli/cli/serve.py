@@ -23,6 +23,9 @@ def serve(
         typer.Option(metavar="TOKEN", help="What clients must send, in clear or as sha256:HEX; may be repeated."),
     ] = None,
     weights: Annotated[Literal["auto", "i8", "f16"] | None, typer.Option(help="Weights in memory.")] = None,
+    kv: Annotated[
+        Literal["auto", "f16", "f32"] | None, typer.Option(help="KV in memory; f32 for exact log-probabilities.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the engine [default: all cores].")] = None,
     kv_tokens: Annotated[int | None, typer.Option(min=1, help="Tokens that the KV cache holds.")] = None,
     max_rows: Annotated[int | None, typer.Option(min=1, help="Sequences that run at once.")] = None,
@@ -49,6 +52,7 @@ def serve(
             endpoint={
                 "model": model,
                 "weights": weights,
+                "kv": kv,
                 "threads": threads,
                 "kv_tokens": kv_tokens,
                 "max_rows": max_rows,

@@ -20,7 +20,7 @@ def load_model(options: EngineOptions) -> StepModel:
 
     return load(
         Path(options.model),
-        ModelOptions(weights=options.weights, threads=options.threads, kv_tokens=options.kv_tokens),
+        ModelOptions(options.weights, options.kv, options.threads, options.kv_tokens),
     )
 
 

@@ -21,6 +21,7 @@ class EngineOptions(Struct, frozen=True, array_like=True, tag="options"):
 
     model: str
     weights: Literal["auto", "i8", "f16"] = "auto"
+    kv: Literal["auto", "f16", "f32"] = "auto"
     threads: int | None = None
     kv_tokens: int | None = None
     max_rows: int = 128

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from friendli_endpoint.model.rope import Rope
 
 WeightMode: TypeAlias = Literal["auto", "i8", "f16"]
+KvMode: TypeAlias = Literal["auto", "f16", "f32"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,12 @@ class ModelOptions:
     """How to load a model.
 
     weights    "i8": 8 bits with one scale per 32 inputs; "f16": 16 bits; "auto": i8 wherever a matrix allows it
+    kv         keys and values in 16 or 32 bits; "auto": 16 where the processor has it, else 32
     threads    processor threads for the matrix work; None: one per core that this process may use
     kv_tokens  tokens of KV to keep room for, rounded up to blocks; None: by the memory that is free
     """
 
     weights: WeightMode = "auto"
+    kv: KvMode = "auto"
     threads: int | None = None
     kv_tokens: int | None = None

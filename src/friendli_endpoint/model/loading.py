@@ -46,7 +46,7 @@ def _first_that_runs(graph: ov.Model, config: ModelConfig, options: ModelOptions
     threads = {} if options.threads is None else {"INFERENCE_NUM_THREADS": options.threads}
     settings = {"NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32", **threads}
     failures = []
-    for precision in KV_PRECISIONS:
+    for precision in KV_PRECISIONS if options.kv == "auto" else (options.kv,):
         try:
             compiled = ov.Core().compile_model(graph, "CPU", settings | {"KV_CACHE_PRECISION": precision})
             model = PagedModel(compiled, config, options)

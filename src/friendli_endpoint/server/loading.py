@@ -26,6 +26,10 @@ def load(settings: Settings, progress: hub.Progress | None = None) -> Deployment
 
 def _options(path: Path, endpoint: EndpointSettings) -> EngineOptions:
     options = EngineOptions(
-        model=str(path), weights=endpoint.weights, threads=endpoint.threads, kv_tokens=endpoint.kv_tokens
+        model=str(path),
+        weights=endpoint.weights,
+        kv=endpoint.kv,
+        threads=endpoint.threads,
+        kv_tokens=endpoint.kv_tokens,
     )
     return options if endpoint.max_rows is None else msgspec.structs.replace(options, max_rows=endpoint.max_rows)
