@@ -53,7 +53,8 @@ def controls(figures: ControlFigures) -> str:
             cost.workload,
             f"{median(cost.steps.ours) * 1000:.1f} ms",
             f"**{cost.share_of_greedy:.0%}**",
-            f"{cost.host_share:.0%}",
+            f"{cost.outside_share:.0%}",
+            f"{cost.heads_share:.0%}",
         ]
         for cost in figures.costs
     ]
@@ -61,9 +62,10 @@ def controls(figures: ControlFigures) -> str:
     note = (
         f"{ROWS} rows a step, {plan.new_tokens} tokens each, the engine's loop without the pipe; steps in which every "
         f"row draws. Share of greedy: tokens/s over those of {ROWS} greedy rows, the median of {plan.repeats} runs in "
-        "turn. Outside the forward: everything else of a step, from scheduling to the encoded frame."
+        "turn. Outside the forward: everything else of a step, from scheduling to the encoded frame; a part of it is "
+        "heads: the native search for each row's most probable tokens and its mass."
     )
-    head = ("rows ask for", "step", "share of greedy", "outside the forward")
+    head = ("rows ask for", "step", "share of greedy", "outside the forward", "heads")
     return "\n\n".join(["## Controls", note, table(head, rows)])
 
 

@@ -28,8 +28,12 @@ from friendli_endpoint.sampling.sampler import Sampler
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from friendli_endpoint.engine.step_model import Batch, Logits, StepModel
     from friendli_endpoint.engine.vocabulary import Event, ModelCard, Request
+    from friendli_endpoint.sampling.head import Masses, Ranks
 
 
 class ClockedModel:
@@ -56,6 +60,26 @@ class ClockedModel:
         self._model.copy_blocks(pairs)
 
 
+class ClockedHeads:
+    """A `HeadFinder` that notes how long it took since `seconds` was last set to 0."""
+
+    def __init__(self, heads: HeadFinder) -> None:
+        self._heads = heads
+        self.seconds = 0.0
+
+    def masses(self, logits: Logits, scales: NDArray[np.float32]) -> Masses:
+        begin = time.perf_counter()
+        found = self._heads.masses(logits, scales)
+        self.seconds += time.perf_counter() - begin
+        return found
+
+    def heads(self, logits: Logits, scales: NDArray[np.float32]) -> tuple[Ranks, Masses]:
+        begin = time.perf_counter()
+        found = self._heads.heads(logits, scales)
+        self.seconds += time.perf_counter() - begin
+        return found
+
+
 class Driver:
     """`options` has model, threads, rows and kv_tokens."""
 
@@ -65,9 +89,10 @@ class Driver:
         self.numbers = itertools.count()
         self.model = ClockedModel(load_model(chosen))
         vocab_size = self.model.card.vocab_size
+        self.heads = ClockedHeads(HeadFinder(vocab_size, threads=options["threads"]))
         self.core = EngineCore(
             self.model,
-            Sampler(HeadFinder(vocab_size, threads=options["threads"])),
+            Sampler(self.heads),
             Limits(max_rows=self.rows, step_tokens=512),
             grammars=Grammars(lambda: load_vocabulary(chosen), vocab_size),
         )
@@ -81,7 +106,7 @@ class Driver:
         """Medians over the steps in which every row draws and nothing is prefilled, in seconds."""
         for request in requests:
             self.core.receive(Submit(request))
-        full: list[tuple[float, float]] = []
+        full: list[tuple[float, float, float]] = []
         events: list[Event] = []
         while len(ended(events)) < len(requests):
             begin = time.perf_counter()
@@ -89,15 +114,16 @@ class Driver:
             encode_frame(Stepped(tuple(stepped)))
             spent = time.perf_counter() - begin
             if self.model.rows == self.model.tokens == self.rows:
-                full.append((spent, self.model.seconds))
-            self.model.rows = 0
+                full.append((spent, self.model.seconds, self.heads.seconds))
+            self.model.rows, self.heads.seconds = 0, 0.0
             events += stepped
         if not full:
             raise ValueError(f"no step had {self.rows} rows: {events[:3]}")
         return {
             "steps": len(full),
-            "step_s": median(step for step, _ in full),
-            "host_share": median((step - forward) / step for step, forward in full),
+            "step_s": median(step for step, _, _ in full),
+            "outside_share": median((step - forward) / step for step, forward, _ in full),
+            "heads_share": median(heads / step for step, _, heads in full),
         }
 
 
