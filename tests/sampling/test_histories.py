@@ -1,6 +1,7 @@
 """What a sequence's history knows is what a plain look at its tokens tells."""
 
 from collections import Counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -95,6 +96,18 @@ def test_copies_of_an_empty_history_share_nothing():
     first.add([1, 2, 1])
     second.add([1, 3, 1])
     assert (first.banned(), second.banned()) == ([2], [3])
+
+
+def test_a_text_that_repeats_itself_costs_no_more_than_another():
+    """Each of its runs has ended a hundred thousand times before: comparing or copying them all would take minutes."""
+    start, ngrams = process_time(), Ngrams(50_000)
+    ngrams.add([7] * 100_000)
+    assert ngrams.banned() == [7]
+    ngrams = Ngrams(2)
+    for _ in range(2):
+        ngrams.add([7] * 50_000)
+    assert ngrams.banned() == [7]
+    assert process_time() - start < 2
 
 
 def test_counts_grow_beyond_their_first_room():
