@@ -86,3 +86,12 @@ def test_candidates_of_beams_are_told_from_the_unmodified_row(pre_normalize, kin
     for candidate in expansion.candidates:
         assert candidate.scores.logprob == pytest.approx(log_softmax(FLAT)[candidate.token], abs=1e-5)
         assert [token for token, _ in candidate.scores.top] == np.argsort(-FLAT)[:2].tolist()
+
+
+def test_the_candidates_of_a_beam_share_their_row():
+    """Thirty beams with thirty candidates each would otherwise be a thousand copies of a row at every step."""
+    draw = Case(report=Report(2, logits=True), beams=Beams(9)).draw(0)
+    (expansion,) = SAMPLER.sample(FLAT[None].copy(), [Draw(0, draw.request, 0, 0, None, Place(0, 0.0))])
+    told = [candidate.scores for candidate in expansion.candidates]
+    assert len(told) > 8
+    assert {(id(scores.logits), id(scores.top)) for scores in told} == {(id(told[0].logits), id(told[0].top))}

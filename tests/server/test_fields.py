@@ -12,6 +12,8 @@ from server_kit import EOS, Server, play, says
 from friendli.models import CompletionsBody
 from friendli_endpoint.engine.fake import FAKE_CARD, FakeEngine
 from friendli_endpoint.engine.vocabulary import Beams, Controls, Embeddings, Grammar, ModelCard, Report, Request
+from friendli_endpoint.errors import RequestError
+from friendli_endpoint.server.order.bounds import check_report
 
 VOCAB = FAKE_CARD.vocab_size
 CONTEXT = FAKE_CARD.longest_sequence
@@ -255,6 +257,14 @@ def test_encoder_fields_say_what_to_use_instead() -> None:
             assert f"use {field.removeprefix('encoder_')}" in message
 
     play(scenario)
+
+
+@pytest.mark.parametrize("report", [Report(64), Report(None, True)])
+def test_a_search_counts_what_it_keeps_of_all_its_beams(report: Report) -> None:
+    asked = Request("r", (1,), (1,), 1000, report=report, beams=Beams(8))
+    check_report([asked], FAKE_CARD)
+    with pytest.raises(RequestError, match="num_beams"):
+        check_report([msgspec.structs.replace(asked, beams=Beams(31))], FAKE_CARD)
 
 
 def test_bounds_are_told() -> None:

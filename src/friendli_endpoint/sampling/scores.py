@@ -61,16 +61,16 @@ class RawRows:
         logprobs = iter((logits - self._log_sums[rows]).tolist())
         told = []
         for draw, outcome, some in zip(draws, outcomes, tokens, strict=True):
-            scores = [self._scores(draw, next(logprobs)) for _ in some]
-            told.append(_with(outcome, scores) if scores else outcome)
+            told.append(_with(outcome, self._scores(draw, [next(logprobs) for _ in some])) if some else outcome)
         return told
 
-    def _scores(self, draw: Draw, logprob: float) -> Scores:
+    def _scores(self, draw: Draw, logprobs: Sequence[float]) -> list[Scores]:
+        """Those of several tokens of one row, which share what is the row's: a beam may have a hundred candidates."""
         index, report = self._order[draw.row], draw.request.report
         count = report.logprobs or 0
         top = tuple(zip(self._top_tokens[index][:count], self._top_logprobs[index][:count], strict=True))
         raw = self._logits[self._places[index]].tobytes() if report.logits else None
-        return Scores(logprob, top, raw)
+        return [Scores(logprob, top, raw) for logprob in logprobs]
 
 
 def _tokens(outcome: Outcome) -> list[int]:

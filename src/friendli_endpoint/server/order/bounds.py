@@ -22,8 +22,8 @@ MOST_SEQUENCES: Final = 64  # of stop_tokens
 MOST_BAD_WORDS: Final = 256  # bad_words and bad_word_tokens, each
 LONGEST_SEQUENCE: Final = 64  # tokens of one bad word or of one sequence of stop_tokens
 MOST_EOS_TOKENS: Final = 64
-MOST_LOGITS: Final = 4 * 2**20  # values that one reply may hold: 16 MiB, a third more in JSON
-MOST_ALTERNATIVES: Final = 2**20  # log-probabilities that one reply may hold: some 40 MB of JSON
+MOST_LOGITS: Final = 4 * 2**20  # values kept for one reply: 16 MiB, a third more in JSON
+MOST_ALTERNATIVES: Final = 2**20  # log-probabilities kept for one reply: some 40 MB of JSON
 
 
 def check_bounds(asked: CompletionsBody, deployment: Deployment, limits: ServerSettings) -> None:
@@ -46,19 +46,24 @@ def check_bounds(asked: CompletionsBody, deployment: Deployment, limits: ServerS
 
 
 def check_report(requests: Sequence[Request], card: ModelCard) -> None:
-    """Refuse an order whose reply would be too large, all tokens together, if every output is as long as it may be."""
+    """Refuse an order whose reply would be too large, all tokens together, if every output is as long as it may be.
+
+    A search keeps what is told of the tokens of all its beams until it knows which is the best.
+    """
     report = requests[0].report
-    rows = sum(len(request.seeds) * request.max_tokens for request in requests)
+    beams = requests[0].beams.width if requests[0].beams else 1
+    rows = beams * sum(len(request.seeds) * request.max_tokens for request in requests)
+    lower = "max_tokens, n, num_beams or the number of prompts"
     if report.logits and rows * card.vocab_size > MOST_LOGITS:
         raise RequestError(
-            f"include_output_logits would report {rows} rows of {card.vocab_size} values; at most "
-            f"{MOST_LOGITS // card.vocab_size} rows fit a reply: lower max_tokens, n or the number of prompts.",
+            f"include_output_logits would keep {rows} rows of {card.vocab_size} values; at most "
+            f"{MOST_LOGITS // card.vocab_size} rows can be kept for a reply: lower {lower}.",
             field="include_output_logits",
         )
     if report.logprobs is not None and rows * (1 + report.logprobs) > MOST_ALTERNATIVES:
         raise RequestError(
-            f"logprobs {report.logprobs} would report {1 + report.logprobs} values for each of up to {rows} tokens; "
-            f"at most {MOST_ALTERNATIVES} values fit a reply: lower logprobs, max_tokens, n or the number of prompts.",
+            f"logprobs {report.logprobs} would keep {1 + report.logprobs} values for each of up to {rows} tokens; "
+            f"at most {MOST_ALTERNATIVES} values can be kept for a reply: lower logprobs, {lower}.",
             field="logprobs",
         )
 
