@@ -64,6 +64,7 @@ class Admission:
             return
         if choice is None:
             del self._pending[request_id]
+            pending.matcher.cancel()  # nobody waits for it, but others may wait for its turn
         else:
             pending.dropped.append(choice)
 

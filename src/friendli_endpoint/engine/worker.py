@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import socket
 import sys
+from contextlib import closing
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Final, Literal
@@ -76,16 +77,22 @@ def serve(connection: socket.socket) -> None:
     except EndpointError as error:
         _post(connection, LoadFailed(str(error)))
         return
-    core = _core(model, options, inbox.wake)
-    _post(connection, Ready(model.card))
-    _run(core, inbox, connection)
+    # Closed in the end: grammars that still wait to be compiled would keep the process for as long as that takes.
+    with closing(_grammars(model, options)) as grammars:
+        core = _core(model, options, grammars, inbox.wake)
+        _post(connection, Ready(model.card))
+        _run(core, inbox, connection)
 
 
-def _core(model: StepModel, options: EngineOptions, when_compiled: Callable[[], None]) -> EngineCore:
-    vocab_size = model.card.vocab_size
-    sampler = Sampler(HeadFinder(vocab_size, threads=options.threads))
+def _grammars(model: StepModel, options: EngineOptions) -> Grammars:
     vocabulary = find_vocabulary(options.vocabulary)
-    grammars = Grammars(lambda: vocabulary(options), vocab_size)
+    return Grammars(lambda: vocabulary(options), model.card.vocab_size)
+
+
+def _core(
+    model: StepModel, options: EngineOptions, grammars: Grammars, when_compiled: Callable[[], None]
+) -> EngineCore:
+    sampler = Sampler(HeadFinder(model.card.vocab_size, threads=options.threads))
     limits = Limits(options.max_rows, options.step_tokens or max(512, 2 * options.max_rows))
     return EngineCore(model, sampler, limits, grammars=grammars, when_compiled=when_compiled, verify=options.verify)
 
