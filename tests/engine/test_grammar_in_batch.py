@@ -132,6 +132,18 @@ def test_a_request_that_is_aborted_while_its_grammar_is_compiled_is_forgotten(co
     assert list(tokens_of(run(core))) == [("b", 1)]
 
 
+@pytest.mark.parametrize("beams", [None, Beams(2)])
+def test_an_output_whose_grammar_becomes_too_complex_is_told_so(grammars, beams):
+    core = core_on(FakeStepModel(blocks=400, context_length=1000), grammars=grammars)
+    grammar = Grammar("regex", "((a{1,1000}){1,1000}){1,1000}b")
+    grammars.compile(grammar, EOS).result()
+    endless = Controls(grammar=grammar, bad_words=((ord("b") - 32,),))
+    core.receive(Submit(asked_for("a", controls=endless, beams=beams, max_tokens=400)))
+    (failed,) = [event for event in run(core) if isinstance(event, Failed)]
+    assert failed.field == "response_format"
+    assert "became too complex while the output was generated" in failed.message
+
+
 def test_bans_that_leave_nothing_blame_the_request(grammars):
     core = core_on(FakeStepModel(), grammars=grammars)
     grammar = Grammar("regex", "yes|no")

@@ -62,7 +62,7 @@ class _Booking:
         request = sequence.request
         forced = request.controls.forced
         if pick.token < 0:
-            self._fail(request, pick.token)
+            self._fail(sequence, pick.token)
         elif pick.token in request.eos_tokens and not forced:
             self._finish(sequence, "stop")
         else:
@@ -73,7 +73,7 @@ class _Booking:
     def _finish_if_complete(self, sequence: Sequence) -> None:
         request, matcher = sequence.request, sequence.matcher()
         if matcher and matcher.error:
-            self._blame(request, "response_format", f"response_format: {matcher.error}.")
+            self._blame_grammar(request, matcher.error)
         elif sequence.generated == len(request.controls.forced) or (matcher and matcher.finished):
             self._finish(sequence, "stop")
         elif sequence.generated == request.max_tokens:
@@ -89,7 +89,7 @@ class _Booking:
         if search is None:
             return
         if not search.complete and all(expansion.failure for expansion in expansions):
-            self._fail(request, expansions[0].failure)
+            self._fail(job.leader, expansions[0].failure)
         elif moves := search.advance(expansions):
             self._roster.split(job, moves)
         else:
@@ -98,12 +98,18 @@ class _Booking:
             self._events.append(Finished(request.id, 0, reason))
             self._roster.drop(request.id)
 
-    def _fail(self, request: Request, failure: int) -> None:
+    def _fail(self, sequence: Sequence, failure: int) -> None:
+        request, matcher = sequence.request, sequence.matcher()
         if failure == NO_TOKEN:
             self._blame(request, None, "the model produced no finite logits")
+        elif matcher and matcher.error:
+            self._blame_grammar(request, matcher.error)
         elif failure == NOTHING_LEFT:
             field = _ban_of(request)
             self._blame(request, field, f"{field}: with the other controls it leaves no token to go on with.")
+
+    def _blame_grammar(self, request: Request, error: str) -> None:
+        self._blame(request, "response_format", f"response_format: {error}.")
 
     def _blame(self, request: Request, field: str | None, message: str) -> None:
         self._events.append(Failed(request.id, message, field))
