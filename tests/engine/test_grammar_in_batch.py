@@ -106,6 +106,20 @@ def test_a_grammar_that_cannot_be_compiled_fails_its_request_only():
     assert tokens_of(events) == {("good", 0): expected(good, 0)}
 
 
+def test_a_grammar_that_we_fail_on_fails_its_request_only(caplog):
+    held = HeldBack()
+    core = core_on(FakeStepModel(), grammars=held)
+    core.receive(Submit(asked_for("bad")))
+    core.receive(Submit(good := request("good", [1, 2], controls=GREEDY)))
+    held.futures[0].set_exception(TypeError("unhashable type: 'list'"))
+    events = run(core)
+    assert [event for event in events if isinstance(event, Failed)] == [
+        Failed("bad", "response_format: the grammar cannot be compiled.", "response_format")
+    ]
+    assert tokens_of(events) == {("good", 0): expected(good, 0)}
+    assert "unhashable" in caplog.text
+
+
 def test_requests_go_on_while_a_grammar_is_compiled_and_an_idle_core_is_woken_by_it(compiled):
     held, woken = HeldBack(), []
     core = core_on(FakeStepModel(), grammars=held, when_compiled=lambda: woken.append(True))

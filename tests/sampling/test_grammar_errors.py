@@ -43,6 +43,8 @@ BAD_SCHEMAS = [
     ({"pattern": "(?=a)"}, "#/pattern: the pattern cannot be used from its character 2 on: look-around"),
     ({"pattern": "(^a)"}, "only supported at the ends"),
     ({"format": "color"}, "#/format: formats are date, date-time"),
+    ({"format": ["date"]}, "#/format: formats are date, date-time"),
+    ({"properties": {"a": {"format": {}}}}, "#/properties/a/format: formats are date, date-time"),
     ({"properties": []}, "#/properties: it must be an object of schemas"),
     ({"properties": {"a": 1}}, "#/properties/a: a schema is an object or a boolean"),
     ({"properties": {str(i): {} for i in range(501)}}, "#/properties: at most 500 can be used"),
@@ -64,6 +66,19 @@ BAD_SCHEMAS = [
     (nested(60), "nested more than 80 levels deep"),
     ({"const": "\ud800"}, "lone surrogate"),
 ]
+
+
+KEYWORDS = sorted({key for written, _ in BAD_SCHEMAS for key in written} | {"items", "prefixItems", "$defs", "maximum"})
+VALUES = [None, True, -1, 0.5, 10**400, "", "a", "#", "(", [], [[]], [{}], ["a"], {}, {"a": {}}, {"a": []}, {"a": "b"}]
+
+
+@pytest.mark.parametrize("keyword", KEYWORDS)
+def test_any_value_of_a_keyword_is_used_or_refused(keyword):
+    """What is neither would be our own failure."""
+    for value in VALUES:
+        for written in ({keyword: value}, {"type": "object", "properties": {"a": {keyword: value}}}):
+            error = GRAMMARS.compile(schema(written), (END,)).exception(timeout=60)
+            assert error is None or isinstance(error, GrammarError), (written, error)
 
 
 @pytest.mark.parametrize(("written", "reason"), BAD_SCHEMAS, ids=lambda value: str(value)[:40])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from friendli_endpoint.engine.roster import Roster
     from friendli_endpoint.engine.vocabulary import Event, Grammar, ModelCard, Request
     from friendli_endpoint.sampling.grammar import Grammars, Matcher
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -85,14 +88,20 @@ class Admission:
             compiling.add_done_callback(lambda _: self._when_compiled())
 
     def _enter(self, pending: _Pending) -> None:
-        try:
-            matcher = pending.matcher.result()
-        except GrammarError as error:
-            self._refused.append(Failed(pending.request.id, f"response_format: {error}.", "response_format"))
+        if (error := pending.matcher.exception()) is not None:
+            self._refused.append(_refusal(pending.request, error))
             return
-        self._roster.add(pending.request, History.of(pending.request, matcher))
+        self._roster.add(pending.request, History.of(pending.request, pending.matcher.result()))
         for choice in pending.dropped:
             self._roster.drop(pending.request.id, choice)
+
+
+def _refusal(request: Request, error: BaseException) -> Failed:
+    """A grammar that we failed on, though it is no fault of the request, must not take the engine down either."""
+    if not isinstance(error, GrammarError):
+        _log.error("a grammar of request %s could not be compiled", request.id, exc_info=error)
+        error = GrammarError("the grammar cannot be compiled")
+    return Failed(request.id, f"response_format: {error}.", "response_format")
 
 
 def _problem(request: Request, card: ModelCard) -> str | None:

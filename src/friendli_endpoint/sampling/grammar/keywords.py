@@ -83,7 +83,7 @@ def pattern(value: JSON, path: str) -> JSON:
 
 
 def known_format(name: JSON, path: str) -> JSON:
-    if name not in NATIVE_FORMATS and name not in FORMATS:
+    if not isinstance(name, str) or (name not in NATIVE_FORMATS and name not in FORMATS):
         refuse(path, f"formats are {', '.join(sorted(NATIVE_FORMATS.union(FORMATS)))}")
     return name
 
