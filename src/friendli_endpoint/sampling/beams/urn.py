@@ -74,8 +74,8 @@ class Urn:
         """Look at the whole row, and weigh anew what is left of it."""
         while not self._ranked.whole:
             self._ranked = self._ranked.wider()
-        ranks = len(self._ranked.tokens)
-        best = next((rank for rank in range(ranks) if rank not in self._taken), ranks)
+        ranks, taken = len(self._ranked.tokens), set(self._taken)
+        best = next((rank for rank in range(ranks) if rank not in taken), ranks)
         if best < ranks and self._ranked.logprobs[best] > -math.inf:
             self._weigh(best, ranks)
         else:
