@@ -72,7 +72,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     tokens: tuple[TokenHash, ...] = ()
     max_requests: Count = 256
-    max_choices: Count = 128
+    max_choices: Count = 64
     max_body_bytes: Count = 4 * 2**20
     max_json_depth: Count = 32
     header_seconds: Seconds = 10.0

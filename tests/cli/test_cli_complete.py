@@ -68,6 +68,11 @@ def test_the_result_of_a_beam_search_is_printed_when_it_is_there(demo: Embedded)
     assert (result.exit_code, result.stdout) == (0, "Gr\n")
 
 
+def test_several_prompts_are_answered_apart(demo: Embedded) -> None:
+    result = run("complete", "x", "--set", 'prompt=["a", "b"]', "--max-tokens", "2", *naming(demo))
+    assert result.stdout == "[0] Gr\n[1] Gr\n"
+
+
 @pytest.mark.parametrize(
     ("setting", "told"),
     [("logprobs", "--set logprobs=5"), ("no_such=1", "no_such"), ("min_p=2", "min_p"), ("stop=word", "stop")],

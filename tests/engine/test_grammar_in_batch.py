@@ -2,13 +2,14 @@
 
 import re
 from concurrent.futures import Future
+from threading import Event
 
 import pytest
 from engine_helpers import GREEDY, core_on, expected, reasons_of, request, run, tokens_of
 
 from friendli_endpoint.engine.fake_model import FakeStepModel, load_vocabulary
 from friendli_endpoint.engine.options import EngineOptions
-from friendli_endpoint.engine.vocabulary import Abort, Beams, Controls, Failed, Grammar, Submit
+from friendli_endpoint.engine.vocabulary import Abort, Beams, Controls, Failed, Finished, Grammar, Prefilled, Submit
 from friendli_endpoint.sampling.grammar import GrammarError, Grammars
 
 PATTERN = "[a-c]{3,6}(-[0-9]+)?"
@@ -146,16 +147,48 @@ def test_a_request_that_is_aborted_while_its_grammar_is_compiled_is_forgotten(co
     assert list(tokens_of(run(core))) == [("b", 1)]
 
 
+def run_to_the_end(model, grammars, *requests):
+    """All events until each of the requests, of one choice each, has ended, however often a grammar is compiled."""
+    compiled, events = Event(), []
+    core = core_on(model, grammars=grammars, when_compiled=compiled.set)
+    for each in requests:
+        core.receive(Submit(each))
+    while len([event for event in events if isinstance(event, Failed | Finished)]) < len(requests):
+        compiled.clear()
+        events += run(core)
+        if not events or not isinstance(events[-1], Failed | Finished):
+            assert core.busy or compiled.wait(60)
+    return events
+
+
 @pytest.mark.parametrize("beams", [None, Beams(2)])
 def test_an_output_whose_grammar_becomes_too_complex_is_told_so(grammars, beams):
-    core = core_on(FakeStepModel(blocks=400, context_length=1000), grammars=grammars)
     grammar = Grammar("regex", "((a{1,1000}){1,1000}){1,1000}b")
-    grammars.compile(grammar, EOS).result()
     endless = Controls(grammar=grammar, bad_words=((ord("b") - 32,),))
-    core.receive(Submit(asked_for("a", controls=endless, beams=beams, max_tokens=400)))
-    (failed,) = [event for event in run(core) if isinstance(event, Failed)]
+    asked = asked_for("a", controls=endless, beams=beams, max_tokens=400)
+    events = run_to_the_end(FakeStepModel(blocks=400, context_length=1000), grammars, asked)
+    (failed,) = [event for event in events if isinstance(event, Failed)]
     assert failed.field == "response_format"
     assert "became too complex while the output was generated" in failed.message
+
+
+def test_an_output_that_becomes_too_complex_takes_no_other_with_it(grammars):
+    """Both share what the library knows of their grammar; the one that broke it fails, the other one goes on."""
+    grammar = Grammar("regex", "((a{1,1000}){1,1000}){1,1000}b|c[d-z]{300}")
+    grammars.compile(grammar, EOS).result()
+
+    def asked(name, letters, max_tokens):
+        banned = tuple((ord(letter) - 32,) for letter in letters)
+        return request(name, [1, 2], max_tokens=max_tokens, controls=Controls(grammar=grammar, bad_words=banned))
+
+    asked_for_both = asked("hog", "cb", 800), asked("victim", "ab", 400)
+    events = run_to_the_end(FakeStepModel(blocks=500, context_length=1500), grammars, *asked_for_both)
+    (failed,) = [event for event in events if isinstance(event, Failed)]
+    assert (failed.request_id, failed.field) == ("hog", "response_format")
+    assert "too complex" in failed.message
+    assert reasons_of(events) == {("victim", 0): "stop"}
+    assert re.fullmatch("c[d-z]{300}", text_of(tokens_of(events)["victim", 0]))
+    assert [event.request_id for event in events if isinstance(event, Prefilled)] == ["hog", "victim"]
 
 
 def test_bans_that_leave_nothing_blame_the_request(grammars):

@@ -150,8 +150,8 @@ WRONG: dict[str, list[tuple[object, dict[str, object]]]] = {
     "logprobs": [(65, {}), (64, {"max_tokens": None, "n": 64})],
     "include_output_logits": [
         (True, {"max_tokens": None}),
-        (True, {"max_tokens": 500, "n": 100}),
-        (True, {"max_tokens": 500, "prompt": ["a"] * 100}),
+        (True, {"max_tokens": 500, "n": 60}),
+        (True, {"max_tokens": 500, "prompt": ["a"] * 60}),
     ],
     "num_beams": [(32, {})],
     "length_penalty": [(2.0, {})],
@@ -271,14 +271,24 @@ def test_bounds_are_told() -> None:
     async def scenario(server: Server) -> None:
         for fields, told in (
             ({"logprobs": 65}, "at most 64"),
-            ({"include_output_logits": True, "max_tokens": 400, "n": 64}, f"at most {4 * 2**20 // VOCAB} rows"),
-            ({"logprobs": 64, "max_tokens": 400, "n": 64}, "at most 1048576 values"),
+            ({"include_output_logits": True, "max_tokens": 400, "n": 64}, f"at most {2 * 2**20 // VOCAB} rows"),
+            ({"logprobs": 64, "max_tokens": 400, "n": 64}, "at most 524288 values"),
             ({"bad_words": ["x"] * 257}, "at most 256"),
             ({"stop_tokens": [{"tokens": [1] * 65}]}, "at most 64 sequences of at most 64 tokens"),
             ({"token_index_to_replace": [5], "embedding_to_replace": [1, 2]}, "from 0 to 1"),
             ({"token_index_to_replace": [0, 1], "embedding_to_replace": [1, 2]}, "need 4: 2 for each"),
         ):
             assert told in (await server.post(**fields)).json()["error"]["message"]
+
+    play(scenario)
+
+
+def test_a_search_that_would_hold_up_everybody_is_refused() -> None:
+    async def scenario(server: Server) -> None:
+        drawn = {"num_beams": 31, "beam_search_type": "NAIVE_SAMPLING", "max_tokens": 1}
+        assert (await server.post(**drawn)).status_code == 200
+        error = (await server.post(**drawn, eos_token=list(range(16)))).json()["error"]
+        assert (error["field"], "eos_token" in error["message"]) == ("num_beams", True)
 
     play(scenario)
 

@@ -43,11 +43,11 @@ def joined(pieces: list[Piece]) -> str:
 
 
 def test_a_whole_token_comes_at_once() -> None:
-    assert ChoiceText(TOKENIZER).push(HELLO) == [(HELLO, " hello")]
+    assert ChoiceText(TOKENIZER).push(HELLO) == [Piece(HELLO, " hello")]
 
 
 def test_a_special_token_has_no_text() -> None:
-    assert ChoiceText(TOKENIZER).push(END) == [(END, "")]
+    assert ChoiceText(TOKENIZER).push(END) == [Piece(END, "")]
 
 
 def test_half_a_character_waits_for_the_rest() -> None:
@@ -55,24 +55,38 @@ def test_half_a_character_waits_for_the_rest() -> None:
     first, second, third = "€".encode()
     assert choice.push(first) == []
     assert choice.push(second) == []
-    assert choice.push(third) == [(first, ""), (second, ""), (third, "€")]
+    assert choice.push(third) == [Piece(first, ""), Piece(second, ""), Piece(third, "€")]
 
 
 def test_a_character_that_never_completes_becomes_one_replacement_character() -> None:
-    assert run([*b"a\xe2\x82"]) == ([(97, "a"), (0xE2, ""), (0x82, "\ufffd")], False)
+    assert run([*b"a\xe2\x82"]) == ([Piece(97, "a"), Piece(0xE2, ""), Piece(0x82, "\ufffd")], False)
 
 
 def test_a_stop_phrase_over_several_tokens_is_dropped_with_them() -> None:
-    assert run([*b"say st", *b"op now"], ["stop"]) == ([(byte, chr(byte)) for byte in b"say "], True)
+    assert run([*b"say st", *b"op now"], ["stop"]) == ([Piece(byte, chr(byte)) for byte in b"say "], True)
 
 
 def test_a_token_that_straddles_the_beginning_is_sent_with_the_text_before_it() -> None:
-    assert run([ABC, *b"d!"], ["cd"]) == ([(ABC, "ab")], True)
+    assert run([ABC, *b"d!"], ["cd"]) == ([Piece(ABC, "ab")], True)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "leads"),
+    [
+        (b"\xf0\x9fA", [0, 0, 1]),  # the character is given up where the next one comes
+        ("a€b".encode(), [0, 0, 0, 0, 0]),
+        (b"\xe2\xe2\x82\xac", [0, 1, 0, 0]),
+        ("\ufffd".encode(), [0, 0, 0]),
+    ],
+)
+def test_a_piece_tells_what_of_its_text_stands_for_bytes_before_it(tokens: bytes, leads: list[int]) -> None:
+    pieces, _ = run(tokens)
+    assert [piece.lead for piece in pieces] == leads
 
 
 def test_nothing_comes_after_a_stop() -> None:
     choice = ChoiceText(TOKENIZER, ["b"])
-    assert choice.push(ABC) == [(ABC, "a")]
+    assert choice.push(ABC) == [Piece(ABC, "a")]
     assert choice.stopped
     assert choice.push(HELLO) == []
     assert choice.finish() == []
@@ -82,13 +96,13 @@ def test_a_beginning_of_a_phrase_is_held_until_it_cannot_be_one() -> None:
     choice = ChoiceText(TOKENIZER, ["stop"])
     assert choice.push(ord("s")) == []
     assert choice.push(ord("t")) == []
-    assert choice.push(ord("s")) == [(ord("s"), "s"), (ord("t"), "t")]
-    assert choice.finish() == [(ord("s"), "s")]
+    assert choice.push(ord("s")) == [Piece(ord("s"), "s"), Piece(ord("t"), "t")]
+    assert choice.finish() == [Piece(ord("s"), "s")]
     assert not choice.stopped
 
 
 def test_the_bytes_of_a_character_that_begins_a_phrase_are_dropped_with_it() -> None:
-    assert run([97, *"é!".encode()], ["é!"]) == ([(97, "a")], True)
+    assert run([97, *"é!".encode()], ["é!"]) == ([Piece(97, "a")], True)
 
 
 def test_a_phrase_that_ends_first_wins_and_of_those_the_longest() -> None:
@@ -113,7 +127,7 @@ def test_bytes_of_a_byte_fallback_vocabulary_are_replaced_one_by_one() -> None:
 
 
 def test_a_token_that_nobody_knows_has_no_text() -> None:
-    assert run([10**6, -1]) == ([(10**6, ""), (-1, "")], False)
+    assert run([10**6, -1]) == ([Piece(10**6, ""), Piece(-1, "")], False)
 
 
 TOKENS = st.lists(st.integers(0, 261), max_size=40)

@@ -30,10 +30,10 @@ def test_a_sequence_is_dropped_with_the_text_of_its_tokens() -> None:
 
 def test_tokens_that_may_begin_a_sequence_wait() -> None:
     choice = ChoiceText(TOKENIZER, stop_tokens=[(ABC, 33)])
-    assert choice.push(97) == [(97, "a")]
+    assert choice.push(97) == [Piece(97, "a")]
     assert choice.push(ABC) == []
-    assert choice.push(ABC) == [(ABC, "abc")]
-    assert choice.push(34) == [(ABC, "abc"), (34, '"')]
+    assert choice.push(ABC) == [Piece(ABC, "abc")]
+    assert choice.push(34) == [Piece(ABC, "abc"), Piece(34, '"')]
 
 
 def test_the_first_sequence_to_complete_wins_and_of_those_the_longest() -> None:

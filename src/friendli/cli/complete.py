@@ -122,11 +122,17 @@ def _print(found: Target, fields: CompletionsFields, *, as_json: bool) -> None:
     if as_json:
         result = completions.complete(dedicated_completions_complete_body=fields)
         typer.echo(result.model_dump_json(indent=2, exclude_none=True))
-    elif (fields.get("n") or 1) > 1 or fields.get("num_beams"):  # a search has nothing to show before it is done
+    elif not _is_one_stream(fields):
         _print_choices(completions.complete(dedicated_completions_complete_body=fields).choices)
     else:
         with completions.stream(dedicated_completions_stream_body=fields) as events:
             _print_stream(events)
+
+
+def _is_one_stream(fields: CompletionsFields) -> bool:
+    """One choice comes as it is generated; several would be mixed up, and a beam search has nothing to show before."""
+    several = isinstance(fields.get("prompt"), list) or (fields.get("n") or 1) > 1
+    return not several and not fields.get("num_beams")
 
 
 def _print_choices(choices: list[CompletionsChoice]) -> None:

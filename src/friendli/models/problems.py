@@ -17,6 +17,13 @@ _UNIONS = {
     "seed": "should be an integer from 0 to 2^64 - 1, or a non-empty list of them",
 }
 
+_EXAMPLES = {
+    "stop_tokens": ', such as {"tokens": [30]}',
+    "bad_word_tokens": ', such as {"tokens": [30]}',
+    "stream_options": ', such as {"include_usage": true}',
+    "response_format": ', such as {"type": "json_object"}',
+}
+
 _LONGEST_FIELD = 100  # a name that the caller made up need not come back whole
 
 
@@ -35,7 +42,7 @@ def first_problem(error: ValidationError) -> Problem:
 
 
 def _described(failure: ErrorDetails) -> Problem:
-    field = ".".join(str(part) for part in failure["loc"])[:_LONGEST_FIELD]
+    field = ".".join(_path(failure["loc"]))[:_LONGEST_FIELD]
     top = str(failure["loc"][0]) if failure["loc"] else ""
     match failure["type"]:
         case "extra_forbidden":
@@ -46,10 +53,22 @@ def _described(failure: ErrorDetails) -> Problem:
             return Problem(field, failure["msg"])
         case "surrogates":
             return Problem(top, f"{top} {failure['msg']}")
+        case "union_tag_not_found" | "union_tag_invalid":
+            return Problem(f"{field}.type", f"{field}.type should be text, json_object, json_schema or regex")
+        case "list_type":
+            return Problem(field, f"{field} should be a list, also of a single item")
+        case "model_type" | "model_attributes_type" if field:
+            return Problem(field, f"{field} should be an object{_EXAMPLES.get(top, '')}")
     if len(failure["loc"]) > 1 and top in _UNIONS:
         return Problem(top, f"{top} {_UNIONS[top]}")
     advice = failure["msg"].removeprefix("Input ")
     return Problem(field or None, f"{field or 'the body'}: {advice[:1].lower()}{advice[1:]}")
+
+
+def _path(loc: tuple[int | str, ...]) -> list[str]:
+    """The place in the body; pydantic names the chosen kind of a `response_format`, too, which is no part of it."""
+    parts = [str(part) for part in loc]
+    return parts[:1] + parts[2:] if parts[:1] == ["response_format"] and len(parts) > 1 else parts
 
 
 def _unknown(field: str, *, at_top: bool) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from friendli_endpoint.engine.vocabulary import Failed
 from friendli_endpoint.sampling.grammar import GrammarError
 from friendli_endpoint.sampling.history import History
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
+    from friendli_endpoint.engine.job import Job
     from friendli_endpoint.engine.roster import Roster
     from friendli_endpoint.engine.vocabulary import Event, Grammar, ModelCard, Request
     from friendli_endpoint.sampling.grammar import Grammars, Matcher
@@ -24,11 +27,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Pending:
-    """A request whose grammar is being compiled, and the choices of it that were aborted meanwhile."""
+    """A request whose grammar is being compiled, and the choices of it that are over.
+
+    `announced`: it has been in the roster before, and its prompt was read.
+    """
 
     request: Request
     matcher: Future[Matcher]
     dropped: list[int] = field(default_factory=list)
+    announced: bool = False
 
 
 class Admission:
@@ -60,6 +67,21 @@ class Admission:
         else:
             self._compile(request, grammar)
 
+    def begin_again(self, job: Job) -> None:
+        """Take a job out of the roster and let its request in again, with a grammar that it shares with no other.
+
+        What it has generated is replayed, as after a restart; a beam search has reported nothing and starts over.
+        """
+        request, grammar = job.request, job.request.controls.grammar
+        if self._grammars is None or grammar is None:
+            raise ValueError("only a request with a grammar can begin again")
+        if job.search is None:
+            request = replace(request, generated=job.generated())
+        over = [choice for choice in range(len(request.seeds)) if choice not in job.live or not job.live[choice].wanted]
+        self._roster.drop(request.id)
+        compiling = self._grammars.compile(grammar, request.eos_tokens, alone=True)
+        self._wait(_Pending(request, compiling, over, announced=True))
+
     def abort(self, request_id: str, choice: int | None) -> None:
         """Forget a request that is not in the roster yet, or one choice of it."""
         pending = self._pending.get(request_id)
@@ -83,15 +105,18 @@ class Admission:
         if self._grammars is None:
             self._refused.append(Failed(request.id, "response_format: this engine has no grammars.", "response_format"))
         else:
-            compiling = self._grammars.compile(grammar, request.eos_tokens)
-            self._pending[request.id] = _Pending(request, compiling)
-            compiling.add_done_callback(lambda _: self._when_compiled())
+            self._wait(_Pending(request, self._grammars.compile(grammar, request.eos_tokens)))
+
+    def _wait(self, pending: _Pending) -> None:
+        self._pending[pending.request.id] = pending
+        pending.matcher.add_done_callback(lambda _: self._when_compiled())
 
     def _enter(self, pending: _Pending) -> None:
         if (error := pending.matcher.exception()) is not None:
             self._refused.append(_refusal(pending.request, error))
             return
-        self._roster.add(pending.request, History.of(pending.request, pending.matcher.result()))
+        job = self._roster.add(pending.request, History.of(pending.request, pending.matcher.result()))
+        job.announced = pending.announced
         for choice in pending.dropped:
             self._roster.drop(pending.request.id, choice)
 
@@ -108,8 +133,9 @@ def _problem(request: Request, card: ModelCard) -> str | None:
     """The server has checked all this; a request that got by must not take the engine down with it."""
     if not request.prompt or not request.seeds or request.max_tokens < 1:
         return "a request needs a prompt, a seed and room for a token"
-    if request.max_tokens > card.most_tokens(len(request.prompt), request.beams.width if request.beams else 1):
-        return f"prompt and max_tokens exceed the {card.longest_sequence} tokens of the model's context"
+    room = card.most_tokens(len(request.prompt), request.beams.width if request.beams else 1)
+    if request.max_tokens > room:
+        return f"max_tokens is {request.max_tokens}, and there is room for {room} in context and KV cache"
     controls = request.controls
     named = [*request.prompt, *request.eos_tokens, *controls.forced, *chain.from_iterable(controls.bad_words)]
     if not 0 <= min(named) <= max(named) < card.vocab_size:

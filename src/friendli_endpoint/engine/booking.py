@@ -9,6 +9,7 @@ from friendli_endpoint.engine.vocabulary import Failed, Finished, Prefilled, Sam
 from friendli_endpoint.sampling.draw import NO_TOKEN, NOTHING_LEFT, Expansion
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Sequence as SequenceOf
 
     from friendli_endpoint.engine.job import Job
@@ -17,16 +18,21 @@ if TYPE_CHECKING:
     from friendli_endpoint.engine.sequence import Sequence
     from friendli_endpoint.engine.vocabulary import Event, FinishReason, Request
     from friendli_endpoint.sampling.draw import Outcome, Pick
+    from friendli_endpoint.sampling.grammar import Matcher
 
 
-def book(roster: Roster, plan: Plan, outcomes: SequenceOf[Outcome]) -> list[Event]:
-    """The events of a step, given the outcomes of `plan.draws`."""
-    return _Booking(roster).enter(plan, outcomes)
+def book(roster: Roster, plan: Plan, outcomes: SequenceOf[Outcome], begin_again: Callable[[Job], None]) -> list[Event]:
+    """The events of a step, given the outcomes of `plan.draws`.
+
+    `begin_again` takes a request back that others may have broken, who use the same grammar.
+    """
+    return _Booking(roster, begin_again).enter(plan, outcomes)
 
 
 class _Booking:
-    def __init__(self, roster: Roster) -> None:
+    def __init__(self, roster: Roster, begin_again: Callable[[Job], None]) -> None:
         self._roster = roster
+        self._begin_again = begin_again
         self._events: list[Event] = []
 
     def enter(self, plan: Plan, outcomes: SequenceOf[Outcome]) -> list[Event]:
@@ -73,7 +79,7 @@ class _Booking:
     def _finish_if_complete(self, sequence: Sequence) -> None:
         request, matcher = sequence.request, sequence.matcher()
         if matcher and matcher.error:
-            self._blame_grammar(request, matcher.error)
+            self._leave_grammar(sequence, matcher, matcher.error)
         elif sequence.generated == len(request.controls.forced) or (matcher and matcher.finished):
             self._finish(sequence, "stop")
         elif sequence.generated == request.max_tokens:
@@ -103,13 +109,17 @@ class _Booking:
         if failure == NO_TOKEN:
             self._blame(request, None, "the model produced no finite logits")
         elif matcher and matcher.error:
-            self._blame_grammar(request, matcher.error)
+            self._leave_grammar(sequence, matcher, matcher.error)
         elif failure == NOTHING_LEFT:
             field = _ban_of(request)
             self._blame(request, field, f"{field}: with the other controls it leaves no token to go on with.")
 
-    def _blame_grammar(self, request: Request, error: str) -> None:
-        self._blame(request, "response_format", f"response_format: {error}.")
+    def _leave_grammar(self, sequence: Sequence, matcher: Matcher, error: str) -> None:
+        """Blame the request for its grammar's end if that was its own doing."""
+        if matcher.alone:
+            self._blame(sequence.request, "response_format", f"response_format: {error}.")
+        else:
+            self._begin_again(self._roster.job_of(sequence))
 
     def _blame(self, request: Request, field: str | None, message: str) -> None:
         self._events.append(Failed(request.id, message, field))

@@ -70,7 +70,7 @@ class EngineCore:
             prepared = self._sampler.prepare(self._draws(plan))
             self._model.copy_blocks(plan.copies)
             logits = self._model.forward(batch_of(plan))
-            events += book(self._roster, plan, self._sampler.finish(logits, prepared))
+            events += book(self._roster, plan, self._sampler.finish(logits, prepared), self._admission.begin_again)
         if self._verify or not self._roster.busy:
             self._roster.check_integrity()
         return events

@@ -51,6 +51,11 @@ class Job:
         """Those that run and wait together: the beams of a search, in order of slot; a choice goes alone."""
         return [sequence] if self.search is None else [self.live[slot] for slot in sorted(self.live)]
 
+    def generated(self) -> tuple[tuple[int, ...], ...]:
+        """The tokens of each choice so far, none of those that have ended; see `Request.generated`."""
+        outputs = {choice: tuple(sequence.tokens[sequence.prompt_length :]) for choice, sequence in self.live.items()}
+        return tuple(outputs.get(choice, ()) for choice in range(len(self.request.seeds)))
+
     def note_cached(self, tokens: int) -> None:
         if self.cached_tokens is None:
             self.cached_tokens = tokens

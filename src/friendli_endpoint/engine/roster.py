@@ -46,12 +46,13 @@ class Roster:
         """The running sequences, oldest first; the beams of a search together, because they only step together."""
         return [list(group) for _, group in groupby(self.running, key=_company)]
 
-    def add(self, request: Request, history: History | None) -> None:
+    def add(self, request: Request, history: History | None) -> Job:
         """Queue a request whose id is not in use; every choice starts from a copy of `history`."""
         self._arrivals += 1
         job = Job.of(request, self._arrivals, prompt_keys(request, self._block_size), history)
         self._jobs[request.id] = job
         self.waiting.append(job.leader)
+        return job
 
     def drop(self, request_id: str, choice: int | None = None) -> None:
         """End a request, or one choice of it; unknown ids are ignored."""

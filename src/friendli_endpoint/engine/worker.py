@@ -26,7 +26,7 @@ from friendli_endpoint.sampling.head import HeadFinder
 from friendli_endpoint.sampling.sampler import Sampler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from friendli_endpoint.engine.step_model import StepModel
     from friendli_endpoint.engine.vocabulary import FromEngine
@@ -78,8 +78,9 @@ def serve(connection: socket.socket) -> None:
         _post(connection, LoadFailed(str(error)))
         return
     # Closed in the end: grammars that still wait to be compiled would keep the process for as long as that takes.
-    with closing(_grammars(model, options)) as grammars:
-        core = _core(model, options, grammars, inbox.wake)
+    with closing(_grammars(model, options)) as grammars, closing(_sampler(model, options)) as sampler:
+        limits = Limits(options.max_rows, options.step_tokens or max(512, 2 * options.max_rows))
+        core = EngineCore(model, sampler, limits, grammars=grammars, when_compiled=inbox.wake, verify=options.verify)
         _post(connection, Ready(model.card))
         _run(core, inbox, connection)
 
@@ -89,12 +90,8 @@ def _grammars(model: StepModel, options: EngineOptions) -> Grammars:
     return Grammars(lambda: vocabulary(options), model.card.vocab_size)
 
 
-def _core(
-    model: StepModel, options: EngineOptions, grammars: Grammars, when_compiled: Callable[[], None]
-) -> EngineCore:
-    sampler = Sampler(HeadFinder(model.card.vocab_size, threads=options.threads))
-    limits = Limits(options.max_rows, options.step_tokens or max(512, 2 * options.max_rows))
-    return EngineCore(model, sampler, limits, grammars=grammars, when_compiled=when_compiled, verify=options.verify)
+def _sampler(model: StepModel, options: EngineOptions) -> Sampler:
+    return Sampler(HeadFinder(model.card.vocab_size, threads=options.threads))
 
 
 def _run(core: EngineCore, inbox: Inbox, connection: socket.socket) -> None:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from friendli_endpoint.sampling.head import Masses
     from friendli_endpoint.sampling.rows import Rows
 
-_LARGEST_SCALE: Final = 1e30
+_EXTREME: Final = 1e30
+"""Temperatures beyond it, and below its inverse, are as good as this: float32 carries no more."""
 _TOGETHER: Final = 16
 """So many rows are looked at more widely at once: a bound on memory."""
 
@@ -56,10 +57,9 @@ def draw_tokens(rows: Rows, draws: Sequence[Draw], numbers: NDArray[np.float64])
 
 
 def scales_of(draws: Sequence[Draw]) -> NDArray[np.float32]:
-    """1 / temperature, bounded so that the smallest is not infinity in float32; 1 where temperature means nothing."""
-    least = 1 / _LARGEST_SCALE
+    """1 / temperature, bounded to what float32 holds; 1 where temperature means nothing."""
     temperatures = [1.0 if is_deterministic(draw) else draw.request.controls.temperature for draw in draws]
-    return np.array([1 / max(temperature, least) for temperature in temperatures], np.float32)
+    return np.array([1 / min(max(temperature, 1 / _EXTREME), _EXTREME) for temperature in temperatures], np.float32)
 
 
 def is_deterministic(draw: Draw) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from friendli_endpoint.sampling.grammar import ban, masks_of
-from friendli_endpoint.sampling.penalties import occurrence, repetition
+from friendli_endpoint.sampling.penalties import bounded, occurrence, repetition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -138,7 +138,7 @@ def _repeated(found: Sequence[tuple[int, float, Counts]]) -> _Repeated | None:
     if not found:
         return None
     touched, lengths = _touched([(row, counts) for row, _, counts in found])
-    return _Repeated(touched, _spread([penalty for _, penalty, _ in found], lengths))
+    return _Repeated(touched, _spread([bounded(penalty) for _, penalty, _ in found], lengths))
 
 
 def _occurring(found: Sequence[tuple[int, float, float, Counts]]) -> _Occurring | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+
+_EXTREME: Final = 1e30
 
 
 class Counts:
@@ -47,6 +50,11 @@ class Counts:
         copy._places = self._places.copy()
         copy._tokens, copy._counts = self._tokens.copy(), self._counts.copy()
         return copy
+
+
+def bounded(penalty: float) -> float:
+    """A repetition penalty that leaves every finite logit finite in float32; one beyond has the same effect."""
+    return min(max(penalty, 1 / _EXTREME), _EXTREME)
 
 
 def repetition(logits: NDArray[np.float32], penalties: NDArray[np.float32]) -> NDArray[np.float32]:

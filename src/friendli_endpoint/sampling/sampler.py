@@ -56,10 +56,15 @@ class Sampler:
         self._heads = heads
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="sampler")
 
-    def sample(self, logits: Logits, draws: Sequence[Draw]) -> list[Outcome]:
-        """A `Pick` for each draw, an `Expansion` for one of a beam; `logits` [S, vocab] are edited in place.
+    def close(self) -> None:
+        """End the thread that works beside a forward."""
+        self._beside.shutdown()
 
-        Several draws of one request may share a row: what its controls know of them is the same then.
+    def sample(self, logits: Logits, draws: Sequence[Draw]) -> list[Outcome]:
+        """`prepare` and `finish` at once: a `Pick` for each draw, an `Expansion` for one of a beam.
+
+        `logits` [S, vocab] are edited in place. Several draws of one request may share a row: what its controls know
+        of them is the same then.
         """
         return self.finish(logits, self.prepare(draws))
 

@@ -130,7 +130,7 @@ class Continuation:
     def _scored(self, choice: _Choice, piece: Piece, scores: Scores) -> Chunk:
         told = None
         if self.request.report.logprobs is not None:
-            told = logprobs_of(scores, piece.token, choice.length, self.tokenizer)
+            told = logprobs_of(scores, piece.token, choice.length + piece.lead, self.tokenizer)
         choice.length += len(piece.text)
         return TokenChunk(choice.index, piece.text, piece.token, told, scores.logits)
 

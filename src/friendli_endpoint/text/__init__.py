@@ -2,7 +2,7 @@
 
 from friendli_endpoint.text.choice import ChoiceText, Piece
 from friendli_endpoint.text.load import load_tokenizer
-from friendli_endpoint.text.phrases import phrases_of
+from friendli_endpoint.text.phrases import phrases_of, sequences_of
 from friendli_endpoint.text.tokenizer import Tokenizer
 
-__all__ = ["ChoiceText", "Piece", "Tokenizer", "load_tokenizer", "phrases_of"]
+__all__ = ["ChoiceText", "Piece", "Tokenizer", "load_tokenizer", "phrases_of", "sequences_of"]

@@ -18,10 +18,14 @@ _REPLACEMENT = "\ufffd"
 
 
 class Piece(NamedTuple):
-    """One token and the text that it added; empty when it only began a character, or is special."""
+    """One token and the text that it added; empty when it only began a character, or is special.
+
+    The first `lead` characters of it stand for what tokens before it had begun and this one did not go on with.
+    """
 
     token: int
     text: str
+    lead: int = 0
 
 
 class _Border(NamedTuple):
@@ -83,9 +87,10 @@ class ChoiceText:
         """The next token; the pieces that it makes safe to send. Nothing more comes once `stopped`."""
         if self.stopped:
             return []
+        begun = self._border.partial
         text, match = self._read(self._tokenizer.token_bytes(token), final=False)
         dropped = self._follow(token)
-        piece = Piece(token, text)
+        piece = Piece(token, text, self._lead(begun, token, text) if begun and text else 0)
         if not (self._held or self._sequence or self._border.partial or self._border.phrase):
             return [piece]
         return self._hold(piece, match, dropped)
@@ -99,7 +104,7 @@ class ChoiceText:
             tail, match = self._read(b"", final=True)
             if match:
                 match = match._replace(end=match.end + before)
-            released = self._hold(Piece(last.token, last.text + tail), match)
+            released = self._hold(last._replace(text=last.text + tail), match)
             return released if self.stopped else released + self._clear()
         return self._clear()
 
@@ -125,6 +130,13 @@ class ChoiceText:
             return 1  # one character, completed
         shielded = data[: self._border.shielded]
         return len(codecs.utf_8_decode(shielded, self._tokenizer.spelling.on_invalid, True)[0])
+
+    def _lead(self, begun: bytes, token: int, text: str) -> int:
+        """How many characters of `text` are all that became of bytes before the token's own."""
+        data = begun + self._tokenizer.token_bytes(token)
+        if text[0] != _REPLACEMENT or data.startswith(_REPLACEMENT.encode()):
+            return 0  # the token completed the character
+        return len(codecs.utf_8_decode(begun, self._tokenizer.spelling.on_invalid, True)[0])
 
     def _follow(self, token: int) -> int:
         """The length of the sequence that `token` completes, 0 for none."""
@@ -182,7 +194,7 @@ class ChoiceText:
         for piece in self._clear():
             if length <= 0:
                 break
-            released.append(Piece(piece.token, piece.text[:length]))
+            released.append(piece._replace(text=piece.text[:length]))
             length -= len(piece.text)
         return released
 

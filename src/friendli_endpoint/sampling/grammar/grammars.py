@@ -53,11 +53,14 @@ class Grammars:
         self._native_lock = Lock()
         self._native: Native | None = None
 
-    def compile(self, grammar: Grammar, eos_tokens: tuple[int, ...]) -> Future[Matcher]:
+    def compile(self, grammar: Grammar, eos_tokens: tuple[int, ...], *, alone: bool = False) -> Future[Matcher]:
         """A new matcher at the beginning of an output; done at once when the grammar is kept.
 
-        The future's exception is GrammarError when the grammar cannot be used.
+        `alone`: it shares nothing with matchers of other calls, so that none of those can break it. The future's
+        exception is GrammarError when the grammar cannot be used.
         """
+        if alone:
+            return self._pool.submit(self._compile_alone, grammar, eos_tokens)
         kept = self._find(grammar)
         if kept is None:
             return self._pool.submit(self._compile, grammar, eos_tokens)
@@ -82,6 +85,11 @@ class Grammars:
                 kept = str(error)
             self._keep(grammar, kept)
         return _start(kept, eos_tokens)
+
+    def _compile_alone(self, grammar: Grammar, eos_tokens: tuple[int, ...]) -> Matcher:
+        compiled = self._make_native().compile(_rule(grammar))
+        compiled.alone = True
+        return _start(compiled, eos_tokens)
 
     def _make_native(self) -> Native:
         with self._native_lock:

@@ -56,6 +56,11 @@ class Matcher:
         return self.state.is_stopped() and not self.state.is_error()
 
     @property
+    def alone(self) -> bool:
+        """Nothing but copies of it could have broken it."""
+        return self._compiled.alone
+
+    @property
     def error(self) -> str | None:
         """A sentence once the output can't be continued: too complex, or no token of the model fits. It stays."""
         return of_output(self.state.get_error()) if self.state.is_error() else None

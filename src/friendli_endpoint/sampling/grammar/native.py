@@ -60,6 +60,7 @@ class Compiled:
         self.state = state
         self.uses = 0
         self.broken = False
+        self.alone = False
 
 
 class Native:

@@ -22,8 +22,9 @@ MOST_SEQUENCES: Final = 64  # of stop_tokens
 MOST_BAD_WORDS: Final = 256  # bad_words and bad_word_tokens, each
 LONGEST_SEQUENCE: Final = 64  # tokens of one bad word or of one sequence of stop_tokens
 MOST_EOS_TOKENS: Final = 64
-MOST_LOGITS: Final = 4 * 2**20  # values kept for one reply: 16 MiB, a third more in JSON
-MOST_ALTERNATIVES: Final = 2**20  # log-probabilities kept for one reply: some 40 MB of JSON
+MOST_LOGITS: Final = 2 * 2**20  # values kept for one reply: 8 MiB, a third more in JSON
+MOST_ALTERNATIVES: Final = 2**19  # log-probabilities kept for one reply: some 10 MB of JSON
+MOST_CANDIDATES: Final = 512  # drawn in one step of a beam search
 
 
 def check_bounds(asked: CompletionsBody, deployment: Deployment, limits: ServerSettings) -> None:
@@ -65,6 +66,25 @@ def check_report(requests: Sequence[Request], card: ModelCard) -> None:
             f"logprobs {report.logprobs} would keep {1 + report.logprobs} values for each of up to {rows} tokens; "
             f"at most {MOST_ALTERNATIVES} values can be kept for a reply: lower logprobs, {lower}.",
             field="logprobs",
+        )
+
+
+def check_search(request: Request) -> None:
+    """Refuse a beam search whose steps would hold up everybody, and one that could never end."""
+    beams, controls, ends = request.beams, request.controls, len(set(request.eos_tokens))
+    if beams is None:
+        return
+    candidates = max(2, 1 + ends) * beams.width
+    if beams.kind == "NAIVE_SAMPLING" and candidates > MOST_CANDIDATES:
+        raise RequestError(
+            f"num_beams {beams.width} with {ends} ids of eos_token would draw {candidates} candidates a step; "
+            f"NAIVE_SAMPLING takes at most {MOST_CANDIDATES}: lower num_beams, or give fewer eos_token.",
+            field="num_beams",
+        )
+    if controls.grammar is not None and not ends:
+        raise RequestError(
+            "response_format with num_beams needs an end-of-sequence token, and this model names none: give eos_token.",
+            field="eos_token",
         )
 
 

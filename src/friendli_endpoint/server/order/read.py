@@ -12,11 +12,12 @@ from friendli.models import CompletionsBody
 from friendli.models.problems import first_problem
 from friendli_endpoint.engine.vocabulary import Request
 from friendli_endpoint.errors import RequestError
-from friendli_endpoint.server.order.bounds import check_bounds, check_report
+from friendli_endpoint.server.order.bounds import check_bounds, check_report, check_search
 from friendli_endpoint.server.order.controls import beams_of, controls_of, report_of, sequences
 from friendli_endpoint.server.order.lengths import fewest_tokens, most_tokens
 from friendli_endpoint.server.order.prompts import embeddings_of, prompts_of
 from friendli_endpoint.server.strict_json import parse_object
+from friendli_endpoint.text import sequences_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,12 +55,15 @@ def read_order(body: bytes, key: str, deployment: Deployment, limits: ServerSett
     adapter = deployment.route(asked.model)
     check_bounds(asked, deployment, limits)
     requests = tuple(_requests(asked, key, adapter, deployment))
+    check_search(requests[0])
     check_report(requests, deployment.engine.card)
     timeout = asked.timeout_microseconds
+    stop_tokens = () if asked.num_beams else sequences(asked.stop_tokens)
+    sequences_of(stop_tokens)  # has them ready for the choices, which begin on the event loop
     return Order(
         requests=requests,
         stop=tuple(asked.stop or ()),
-        stop_tokens=() if asked.num_beams else sequences(asked.stop_tokens),
+        stop_tokens=stop_tokens,
         stream=bool(asked.stream),
         include_usage=asked.stream_options is not None and bool(asked.stream_options.include_usage),
         timeout_seconds=None if timeout is None else timeout / 1e6,
