@@ -63,6 +63,15 @@ def ties(
     return found
 
 
+def told_ties(
+    name: str, case: Case, ours: Sequence[Continuation], theirs: dict[str, NDArray[np.generic]], tie: float = TIE
+) -> list[str]:
+    """`ties`, printed with how many texts are equal."""
+    parted = ties(case, ours, theirs, tie)
+    print(f"{name}: {len(ours) - len(parted)} of {len(ours)}", *parted, sep="\n  ")
+    return parted
+
+
 def furthest(ours: Sequence[Scores | None], theirs: dict[str, NDArray[np.generic]]) -> float:
     """The largest difference of log-probabilities: of the tokens, of the most probable ones by rank, and by token."""
     told = [scores for scores in ours if scores is not None]

@@ -94,31 +94,26 @@ def test_the_result_of_a_beam_search_matches_too(compiled, kind):
     assert re.fullmatch(PATTERN, text_of(tokens_of(events)["a", 0]))
 
 
-def test_a_grammar_that_cannot_be_compiled_fails_its_request_only():
+@pytest.mark.parametrize(
+    ("error", "told", "logged"),
+    [
+        (GrammarError("the pattern ends too early"), "the pattern ends too early", ""),
+        (TypeError("unhashable type: 'list'"), "the grammar cannot be compiled", "unhashable"),
+    ],
+    ids=["its own fault", "ours"],
+)
+def test_a_grammar_that_cannot_be_compiled_fails_its_request_only(caplog, error, told, logged):
     held = HeldBack()
     core = core_on(FakeStepModel(), grammars=held)
     core.receive(Submit(asked_for("bad")))
     core.receive(Submit(good := request("good", [1, 2], controls=GREEDY)))
-    held.futures[0].set_exception(GrammarError("the pattern ends too early"))
+    held.futures[0].set_exception(error)
     events = run(core)
     assert [event for event in events if isinstance(event, Failed)] == [
-        Failed("bad", "response_format: the pattern ends too early.", "response_format")
+        Failed("bad", f"response_format: {told}.", "response_format")
     ]
     assert tokens_of(events) == {("good", 0): expected(good, 0)}
-
-
-def test_a_grammar_that_we_fail_on_fails_its_request_only(caplog):
-    held = HeldBack()
-    core = core_on(FakeStepModel(), grammars=held)
-    core.receive(Submit(asked_for("bad")))
-    core.receive(Submit(good := request("good", [1, 2], controls=GREEDY)))
-    held.futures[0].set_exception(TypeError("unhashable type: 'list'"))
-    events = run(core)
-    assert [event for event in events if isinstance(event, Failed)] == [
-        Failed("bad", "response_format: the grammar cannot be compiled.", "response_format")
-    ]
-    assert tokens_of(events) == {("good", 0): expected(good, 0)}
-    assert "unhashable" in caplog.text
+    assert logged in caplog.text
 
 
 def test_requests_go_on_while_a_grammar_is_compiled_and_an_idle_core_is_woken_by_it(compiled):

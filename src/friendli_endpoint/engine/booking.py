@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def book(roster: Roster, plan: Plan, outcomes: SequenceOf[Outcome], begin_again: Callable[[Job], None]) -> list[Event]:
-    """The events of a step, given the outcomes of `plan.draws`.
+    """The events of a step, given one outcome for each draw of its rows, in order.
 
     `begin_again` takes a request back that others may have broken, who use the same grammar.
     """

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from friendli_endpoint.engine.sequence import Sequence
 
 
@@ -39,7 +37,3 @@ class Plan:
 
     rows: list[Row] = field(default_factory=list)
     copies: list[tuple[int, int]] = field(default_factory=list)
-
-    @property
-    def draws(self) -> Iterator[Sequence]:
-        return (sequence for row in self.rows for sequence in row.draws)

@@ -85,8 +85,8 @@ class Sequence:
     def matcher(self) -> Matcher | None:
         """Its state in its grammar, up to the last token."""
         if self.history is None or self.history.matcher is None:
-            return None
-        self.history.read(self.tokens)
+            return None  # nothing is read ahead of its time
+        self.catch_up()
         return self.history.matcher
 
     def twin(self, length: int) -> Sequence:

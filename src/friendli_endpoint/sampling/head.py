@@ -13,12 +13,15 @@ import numpy as np
 import openvino as ov
 from openvino import opset16 as op
 
+from friendli_endpoint.engine.vocabulary import MOST_LOGPROBS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from friendli_endpoint.engine.step_model import Logits
 
-HEAD_SIZE: Final = 64
+HEAD_SIZE: Final = MOST_LOGPROBS
+"""How many ranks are found of each row: as many as can be told of."""
 MASS_WIDTH: Final = 256
 """How many tokens make one block of masses."""
 _RANK_WIDTH: Final = 32

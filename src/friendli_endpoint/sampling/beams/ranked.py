@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from friendli_endpoint.engine.vocabulary import MOST_LOGPROBS
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LEAST_RANKS: Final = 64
+LEAST_RANKS: Final = MOST_LOGPROBS
 """So many of its most probable tokens a `Ranked` shows at least, all of them if there are fewer."""
 
 
