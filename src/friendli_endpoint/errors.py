@@ -3,6 +3,7 @@
 EndpointError                  a sentence for a person: what is wrong and what would be right
 ├── ConfigError                settings: a flag, friendli.toml
 ├── ModelError                 a model file or folder that cannot be served
+├── AdapterError               a LoRA adapter that cannot be served on this model
 ├── HubError                   a model that cannot be found or fetched
 ├── RequestError               one request is wrong; carries the field and the HTTP status
 └── EngineError                the engine failed or is gone; the request is not at fault
@@ -22,6 +23,10 @@ class ConfigError(EndpointError):
 
 class ModelError(EndpointError):
     """A model is broken, truncated or of a kind that is not supported."""
+
+
+class AdapterError(EndpointError):
+    """An adapter is broken, of a kind that is not supported, or made for another model."""
 
 
 class HubError(EndpointError):

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from friendli_endpoint.engine.vocabulary import Abort, Submit
+from friendli_endpoint.engine.vocabulary import Abort, AddAdapter, DropAdapter, Submit
 
 
 class EngineOptions(Struct, frozen=True, array_like=True, tag="options"):
@@ -14,7 +14,9 @@ class EngineOptions(Struct, frozen=True, array_like=True, tag="options"):
 
     `threads` are the processor threads of a forward, `kv_tokens` the capacity of the KV cache in tokens. `max_rows`
     sequences run at once, and a step computes at most `step_tokens` tokens of them: more let prompts in faster, fewer
-    keep the pause between a running sequence's tokens short. `loader` is the function ("module:name") that turns these
+    keep the pause between a running sequence's tokens short. `adapters` is how many LoRA adapters are held in memory, and
+    so the most that one forward mixes; the others lie in `spool`, a folder for this engine alone that outlives its
+    child. `loader` is the function ("module:name") that turns these
     options into a `StepModel`, `vocabulary` the one that turns them into what grammars need to know of the tokens.
     `verify` checks the block accounts after every step instead of only when idle.
     """
@@ -26,9 +28,11 @@ class EngineOptions(Struct, frozen=True, array_like=True, tag="options"):
     kv_tokens: int | None = None
     max_rows: int = 128
     step_tokens: int | None = None
+    adapters: int = 16
+    spool: str | None = None
     loader: str = "friendli_endpoint.engine.loading:load_model"
     vocabulary: str = "friendli_endpoint.engine.loading:load_vocabulary"
     verify: bool = False
 
 
-ToChild: TypeAlias = EngineOptions | Submit | Abort
+ToChild: TypeAlias = EngineOptions | Submit | Abort | AddAdapter | DropAdapter

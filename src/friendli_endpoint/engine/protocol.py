@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from friendli_endpoint.engine.vocabulary import ModelCard, Request, TokenEvent
+    from friendli_endpoint.engine.vocabulary import AdapterCard, ModelCard, Request, TokenEvent
 
 
 class Engine(Protocol):
@@ -29,6 +29,16 @@ class Engine(Protocol):
 
     def abort(self, request_id: str, choice: int | None = None) -> None:
         """Stop a request, or one choice of it; its events end. Unknown ids are ignored."""
+
+    async def add_adapter(self, key: str, path: str) -> AdapterCard:
+        """Load the adapter at `path` (a PEFT folder or a GGUF file); once this returns, requests may name `key`.
+
+        A key is never used for a second adapter. Raises `AdapterError` when it cannot be served, `EngineError` when the
+        engine cannot be asked.
+        """
+
+    def drop_adapter(self, key: str) -> None:
+        """Forget an adapter once no request uses it. Unknown keys are ignored."""
 
     @property
     def ready(self) -> bool:

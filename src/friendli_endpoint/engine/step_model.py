@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from friendli_endpoint.engine.vocabulary import ModelCard
+    from friendli_endpoint.engine.vocabulary import AdapterCard, ModelCard
 
 Logits: TypeAlias = NDArray[np.float32]
 
@@ -23,7 +23,8 @@ class Batch:
     Row r computes `tokens[row_begins[r]:row_begins[r + 1]]` at positions `past_lens[r], past_lens[r] + 1, ...` and
     keeps its KV in the blocks `blocks[block_begins[r]:block_begins[r + 1]]`, enough of them for past and new tokens.
     `sampled` holds the S indices into `tokens` whose logits are wanted (S may be 0). The tokens at
-    the E indices `replaced` enter the model as `embeddings` instead of their own.
+    the E indices `replaced` enter the model as `embeddings` instead of their own. `adapters` names each row's adapter,
+    None for the base model; empty, it is the base model for all. At most `ModelCard.adapters` different ones.
     """
 
     tokens: NDArray[np.int64]  # [T]
@@ -34,6 +35,7 @@ class Batch:
     sampled: NDArray[np.int64]  # [S]
     replaced: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))  # [E]
     embeddings: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))  # [E, hidden size]
+    adapters: tuple[str | None, ...] = ()  # [R], keys of `add_adapter`
 
 
 class StepModel(Protocol):
@@ -49,6 +51,15 @@ class StepModel(Protocol):
 
     def forward(self, batch: Batch) -> Logits:
         """Logits [S, vocab_size] in float32. The caller may write to them; they are valid until the next forward."""
+
+    def add_adapter(self, key: str, path: str) -> AdapterCard:
+        """Make the adapter at `path` ready for batches that name `key`; slow, so meant for another thread.
+
+        Safe beside `forward`. Raises `AdapterError` when it cannot be served; nothing of it is left then.
+        """
+
+    def drop_adapter(self, key: str) -> None:
+        """Forget an adapter that no later batch names."""
 
     def copy_blocks(self, pairs: Sequence[tuple[int, int]]) -> None:
         """Copy KV blocks (source, destination), in every layer."""

@@ -94,7 +94,8 @@ class Request(Struct, frozen=True, array_like=True):
 
     `seeds` has one 64-bit seed per choice, so its length is `n`; with `beams` there is one. `max_tokens` bounds each
     choice and is already resolved: prompt and output fit the context. A choice that samples one of `eos_tokens`
-    finishes with "stop"; that token is not reported. `scope` keeps prefix caches apart (team). `generated` holds tokens
+    finishes with "stop"; that token is not reported. `adapter` is the key of an added adapter; None is the base model.
+    `scope` keeps prefix caches apart (team). `generated` holds tokens
     per choice that an earlier engine has already reported: they are replayed, not reported again.
     """
 
@@ -123,6 +124,8 @@ class ModelCard(Struct, frozen=True, array_like=True):
     kv_blocks: int
     weights: str
     hidden_size: int
+    adapters: int = 0
+    """How many different adapters the rows of one forward can have; 0: the model takes none."""
 
     @property
     def longest_sequence(self) -> int:
@@ -137,6 +140,14 @@ class ModelCard(Struct, frozen=True, array_like=True):
         shared = prompt_tokens // self.block_size
         own = (self.kv_blocks - shared) // beams * self.block_size
         return min(self.context_length - prompt_tokens, own - prompt_tokens % self.block_size)
+
+
+class AdapterCard(Struct, frozen=True, array_like=True):
+    """What an engine says of an adapter: its largest rank, the projections (q, k, v, o, gate, up, down) it changes."""
+
+    rank: int
+    targets: tuple[str, ...]
+    parameters: int
 
 
 # To the engine
@@ -158,7 +169,23 @@ class Abort(Struct, frozen=True, array_like=True, tag="abort"):
     choice: int | None = None
 
 
-ToEngine: TypeAlias = Submit | Abort
+class AddAdapter(Struct, frozen=True, array_like=True, tag="add_adapter"):
+    """Load the adapter at `path` (a PEFT folder or a GGUF file) under a key that is never used for another one.
+
+    Requests may name the key from now on; they wait until it is loaded, and fail if it cannot be.
+    """
+
+    key: str
+    path: str
+
+
+class DropAdapter(Struct, frozen=True, array_like=True, tag="drop_adapter"):
+    """Forget an adapter once no request uses it; unknown keys are ignored."""
+
+    key: str
+
+
+ToEngine: TypeAlias = Submit | Abort | AddAdapter | DropAdapter
 
 
 # From the engine
@@ -210,8 +237,22 @@ class Failed(Struct, frozen=True, array_like=True, tag="failed"):
     field: str | None = None
 
 
+class AdapterAdded(Struct, frozen=True, array_like=True, tag="adapter_added"):
+    """An adapter is loaded."""
+
+    key: str
+    card: AdapterCard
+
+
+class AdapterRefused(Struct, frozen=True, array_like=True, tag="adapter_refused"):
+    """An adapter cannot be served; its key is forgotten."""
+
+    key: str
+    message: str
+
+
 TokenEvent: TypeAlias = Prefilled | Sampled | Finished
-Event: TypeAlias = TokenEvent | Failed
+Event: TypeAlias = TokenEvent | Failed | AdapterAdded | AdapterRefused
 
 
 class Ready(Struct, frozen=True, array_like=True, tag="ready"):
