@@ -50,6 +50,7 @@ class Call:
     patience: float
     authorization: Callable[[], str | None] = field(repr=False)
     begun: float
+    method: str = "POST"
 
     @property
     def deadline(self) -> float:
@@ -65,12 +66,12 @@ class Call:
         left = max(self.limits.total - elapsed, _SHORTEST_ATTEMPT)
         silence = min(self.limits.silence, left) if self.stream else left
         limits = Limits(connect=min(self.limits.connect, left), silence=silence, total=left)
-        return Send(self.url, headers, self.content, self.stream, limits, self.deadline)
+        return Send(self.url, headers, self.content, self.stream, limits, self.deadline, self.method)
 
 
 @dataclass(frozen=True)
 class Send:
-    """Post `content`. With `stream`, a good answer of events stays open; every other one is read to its end.
+    """Send `content`. With `stream`, a good answer of events stays open; every other one is read to its end.
 
     No reading goes on past `deadline`, a monotonic time in seconds.
     """
@@ -81,6 +82,7 @@ class Send:
     stream: bool
     limits: Limits
     deadline: float
+    method: str = "POST"
 
 
 @dataclass(frozen=True)

@@ -95,14 +95,16 @@ class Settings:
             timeout=_timeout(options.get("timeout_ms")),
         )
 
-    def call(self, content: bytes, options: CallOptions, *, stream: bool) -> Call:
-        """The call of one body; raises `InvalidRequestError` for options that cannot work."""
+    def call(
+        self, content: bytes, options: CallOptions, *, stream: bool, method: str = "POST", path: str = PATH
+    ) -> Call:
+        """The call of one body, which retries may send again; raises `InvalidRequestError` for wrong options."""
         given = options.get("timeout_ms")
         timeout = self.timeout if given is None else _timeout(given)
         total = (timeout.stream_total_ms if stream else timeout.total_ms) / 1000
         patience = min(total, timeout.total_ms / 1000)
         return Call(
-            url=_server(options.get("server_url") or self.server_url, self.url_params) + PATH,
+            url=_server(options.get("server_url") or self.server_url, self.url_params) + path,
             headers=self._headers(options, stream=stream),
             content=content,
             stream=stream,
@@ -111,6 +113,7 @@ class Settings:
             patience=patience,
             authorization=self._authorization,
             begun=time.monotonic(),
+            method=method,
         )
 
     def _headers(self, options: CallOptions, *, stream: bool) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cli_kit import finished, naming, run, server, start
 
+from friendli.cli.terminal import shown
 from friendli_endpoint.engine.fake import FakeEngine
 
 if TYPE_CHECKING:
@@ -152,7 +153,5 @@ def test_a_reader_that_goes_away_ends_it_quietly() -> None:
 
 
 def test_a_terminal_gets_no_control_characters(monkeypatch: pytest.MonkeyPatch) -> None:
-    from friendli.cli import complete
-
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    assert complete._shown("a\x1b[31m\r\n\tb\x07é世") == "a\ufffd[31m\ufffd\n\tb\ufffdé世"
+    assert shown("a\x1b[31m\r\n\tb\x07é世") == "a\ufffd[31m\ufffd\n\tb\ufffdé世"

@@ -20,7 +20,18 @@ def test_the_version_is_the_package_s(args: list[str]) -> None:
     assert (result.exit_code, result.stdout) == (0, f"friendli {version('friendli')}\n")
 
 
-@pytest.mark.parametrize("command", [["complete"], ["serve"], ["models", "list"], ["models", "pull"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["complete"],
+        ["serve"],
+        ["adapters", "list"],
+        ["adapters", "add"],
+        ["adapters", "remove"],
+        ["models", "list"],
+        ["models", "pull"],
+    ],
+)
 def test_every_command_s_help_has_examples(command: list[str]) -> None:
     result = run(*command, "--help")
     assert result.exit_code == 0
@@ -48,6 +59,17 @@ def test_the_help_tells_the_exit_codes() -> None:
         (["serve", "--weights", "f17"], "'auto', 'i8', 'f16'"),
         (["serve", "--port", "70000"], "less than or equal to 65535"),
         (["serve", "--threads", "0"], "--threads"),
+        (["serve", "--resident-adapters", "0"], "--resident-adapters"),
+        (["serve", "--adapter", "pirate"], "--adapter pirate: give a route and its source"),
+        (["serve", "--adapter", "=x"], "--adapter =x: give a route and its source"),
+        (["serve", "--adapter", "pirate="], "--adapter pirate=: give a route and its source"),
+        (["serve", "--adapter", "a=x", "--adapter", "a=y"], "--adapter a=y: the route a is given twice"),
+        (["complete", "x", "--adapter", "pirate"], "--adapter pirate: give a route and its source"),
+        (["complete", "x", "--adapter", "a=x"], "--model demo:a"),
+        (["complete", "x", "--adapter", "a=x", "--adapter", "b=y", "-m", "a"], "--model demo:a or demo:b"),
+        (["complete", "x", "--adapter", "a=x", "-m", "demo:b"], "--model demo:a"),
+        (["complete", "x", "-m", "demo:pirate"], "--adapter pirate=SOURCE"),
+        (["complete", "x", "--adapter", "a=x", "--server-url", "http://127.0.0.1:9", "-m", "demo:a"], "adapters add"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_what_is_wrong(args: list[str], said: str) -> None:

@@ -17,7 +17,9 @@ def request_of(client: httpx2.Client | httpx2.AsyncClient, send: Send) -> httpx2
     limits = send.limits
     timeout = httpx2.Timeout(connect=limits.connect, read=limits.silence, write=limits.silence, pool=limits.total)
     try:
-        return client.build_request("POST", send.url, headers=dict(send.headers), content=send.content, timeout=timeout)
+        return client.build_request(
+            send.method, send.url, headers=dict(send.headers), content=send.content, timeout=timeout
+        )
     except (httpx2.InvalidURL, ValueError) as error:
         raise InvalidRequestError(f"server_url is no address: {error}", field="server_url") from error
 

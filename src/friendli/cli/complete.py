@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from friendli.cli.adapter_flag import AdapterFlags, adapters_of
 from friendli.cli.failures import USAGE, explained, fail
-from friendli.cli.server import Target, target
+from friendli.cli.server import ServerUrl, Target, Token, target
+from friendli.cli.terminal import shown
 
 if TYPE_CHECKING:
     from friendli import CompletionStream
@@ -27,7 +29,9 @@ def complete(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="Endpoint id of the server; without one, the model to run here."),
+        typer.Option(
+            "--model", "-m", help="Endpoint id of the server, else the model to run here; :ROUTE names an adapter."
+        ),
     ] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Generate at most this many tokens.")] = None,
     temperature: Annotated[float | None, typer.Option(help="0 takes the likeliest token, 1 is neutral.")] = None,
@@ -43,8 +47,9 @@ def complete(
         typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of the request, as JSON; may be repeated."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole reply as JSON.")] = False,
-    server_url: Annotated[str | None, typer.Option(help="Where the server is [env: FRIENDLI_SERVER_URL].")] = None,
-    token: Annotated[str | None, typer.Option(help="Token for the server [env: FRIENDLI_TOKEN].")] = None,
+    adapter: AdapterFlags = None,
+    server_url: ServerUrl = None,
+    token: Token = None,
     team: Annotated[str | None, typer.Option(help="The team to run as.")] = None,
 ) -> None:
     """Continue a text, and print what comes as it comes.
@@ -58,6 +63,7 @@ def complete(
       friendli complete - --stop "###" < prompt.txt
       friendli complete "2 + 2 =" -m demo --server-url http://127.0.0.1:8080 --json
       friendli complete "The capital of France is" --set num_beams=4 --set logprobs=3 --json
+      friendli complete "What is the sea?" --adapter pirate=./adapters/pirate -m demo:pirate
       friendli complete "A user: " --set 'response_format={"type": "regex", "schema": "[A-Z][a-z]+"}'
     """
     fields: CompletionsFields = {
@@ -73,7 +79,8 @@ def complete(
     }
     fields.update(_more(more or []))
     _check(fields)
-    with explained(), target(model, server_url, token, team) as found:
+    adapters = adapters_of(adapter)
+    with explained(), target(model, server_url, token, team, adapters) as found:
         fields["model"] = found.model
         _print(found, fields, as_json=as_json)
 
@@ -137,7 +144,7 @@ def _is_one_stream(fields: CompletionsFields) -> bool:
 
 def _print_choices(choices: list[CompletionsChoice]) -> None:
     for choice in choices:
-        typer.echo(f"[{choice.index}] {_shown(choice.text)}" if len(choices) > 1 else _shown(choice.text))
+        typer.echo(f"[{choice.index}] {shown(choice.text)}" if len(choices) > 1 else shown(choice.text))
 
 
 def _print_stream(events: CompletionStream) -> None:
@@ -145,16 +152,9 @@ def _print_stream(events: CompletionStream) -> None:
     try:
         for event in events:
             if event.data.event == "token_sampled" and event.data.text:
-                last = _shown(event.data.text)
+                last = shown(event.data.text)
                 sys.stdout.write(last)
                 sys.stdout.flush()
     finally:
         if not last.endswith("\n") and not sys.stdout.closed:
             typer.echo()
-
-
-def _shown(text: str) -> str:
-    """What a terminal may be given: a model's text must not move its cursor or set its title."""
-    if not sys.stdout.isatty():
-        return text
-    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from friendli.cli.adapter_flag import AdapterFlags, adapters_of
 from friendli.cli.failures import explained, needs_endpoint
 
 
@@ -22,6 +23,12 @@ def serve(
         list[str] | None,
         typer.Option(metavar="TOKEN", help="What clients must send, in clear or as sha256:HEX; may be repeated."),
     ] = None,
+    admin_token: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TOKEN", help="What changing adapters takes, written as --token; may be repeated."),
+    ] = None,
+    adapter: AdapterFlags = None,
+    resident_adapters: Annotated[int | None, typer.Option(min=1, help="Adapters in memory at once.")] = None,
     weights: Annotated[Literal["auto", "i8", "f16"] | None, typer.Option(help="Weights in memory.")] = None,
     kv: Annotated[
         Literal["auto", "f16", "f32"] | None, typer.Option(help="KV in memory; f32 for exact log-probabilities.")
@@ -37,8 +44,10 @@ def serve(
       friendli serve
       friendli serve --model ./model.gguf --endpoint-id mine --port 0
       friendli serve --model HuggingFaceTB/SmolLM2-360M-Instruct --weights f16
+      friendli serve --adapter pirate=./adapters/pirate --adapter legal=org/legal-lora
       friendli serve --config friendli.toml
     """
+    adapters = adapters_of(adapter)
     with needs_endpoint():
         from friendli_endpoint.config import load_settings
         from friendli_endpoint.hub import terminal_progress
@@ -47,10 +56,12 @@ def serve(
     with explained():
         settings = load_settings(
             config,
-            server={"host": host, "port": port, "tokens": token or None},
+            server={"host": host, "port": port, "tokens": token or None, "admin_tokens": admin_token or None},
             endpoint_id=endpoint_id,
             endpoint={
                 "model": model,
+                "adapters": adapters,
+                "resident_adapters": resident_adapters,
                 "weights": weights,
                 "kv": kv,
                 "threads": threads,
