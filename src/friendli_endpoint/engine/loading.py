@@ -20,7 +20,14 @@ def load_model(options: EngineOptions) -> StepModel:
 
     return load(
         Path(options.model),
-        ModelOptions(options.weights, options.kv, options.threads, options.kv_tokens),
+        ModelOptions(
+            weights=options.weights,
+            kv=options.kv,
+            threads=options.threads,
+            kv_tokens=options.kv_tokens,
+            adapters=options.adapters,
+            spool=Path(options.spool) if options.spool else None,
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 KINDS = {"F32": Kind.F32, "F16": Kind.F16, "BF16": Kind.BF16}
 METADATA = "__metadata__"
 LENGTH_BYTES = 8
+ALIGNMENT = 8  # of the tensors in a file
 
 
 def read_weights(folder: Path) -> dict[str, StoredTensor]:
@@ -54,6 +58,21 @@ def read_file(path: Path) -> dict[str, StoredTensor]:
         return {name: _tensor(name, entry, view[start:]) for name, entry in header.items() if name != METADATA}
     except ModelError as error:
         raise ModelError(f"{path.name}: {error}") from error
+
+
+def write_file(path: Path, tensors: Mapping[str, NDArray[np.float32]]) -> None:
+    """Write float32 tensors to a safetensors file; raises OSError."""
+    ends = list(accumulate((tensor.nbytes for tensor in tensors.values()), initial=0))
+    header = {
+        name: {"dtype": "F32", "shape": tensor.shape, "data_offsets": [begin, begin + tensor.nbytes]}
+        for (name, tensor), begin in zip(tensors.items(), ends, strict=False)
+    }
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % ALIGNMENT)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(LENGTH_BYTES, "little") + text)
+        for tensor in tensors.values():
+            file.write(np.ascontiguousarray(tensor, "<f4").data)
 
 
 def _header(view: memoryview) -> tuple[Mapping[str, object], int]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from friendli_endpoint.model.rope import Rope
 
 WeightMode: TypeAlias = Literal["auto", "i8", "f16"]
@@ -59,9 +61,13 @@ class ModelOptions:
     kv         keys and values in 16 or 32 bits; "auto": 16 where the processor has it, else 32
     threads    processor threads for the matrix work; None: one per core that this process may use
     kv_tokens  tokens of KV to keep room for, rounded up to blocks; None: by the memory that is free
+    adapters   how many LoRA adapters are held in memory, and so the most that one forward mixes
+    spool      the folder where added adapters lie; without one there can be none
     """
 
     weights: WeightMode = "auto"
     kv: KvMode = "auto"
     threads: int | None = None
     kv_tokens: int | None = None
+    adapters: int = 16
+    spool: Path | None = None

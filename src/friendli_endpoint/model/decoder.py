@@ -10,8 +10,9 @@ import numpy as np
 import openvino as ov
 from openvino import opset16 as op
 
-from friendli_endpoint.model import pieces
-from friendli_endpoint.model.names import layer_tensor
+from friendli_endpoint.model import low_rank, pieces
+from friendli_endpoint.model.low_rank import GroupInputs
+from friendli_endpoint.model.names import PRODUCTS, layer_tensor
 from friendli_endpoint.model.paged_attention import Heads, RowInputs, attend, cache_parameters, parameter
 from friendli_endpoint.model.quantise import pack
 
@@ -21,14 +22,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from friendli_endpoint.model.adapters.branches import Branch
     from friendli_endpoint.model.checkpoint import Checkpoint
     from friendli_endpoint.model.config import WeightMode
     from friendli_endpoint.model.pieces import Value
     from friendli_endpoint.model.quantise import Weight
-
-# The small q, k and v are one product, its output split. gate and up are not: copying their wide outputs apart costs
-# as much as a product saves at few rows, and more at many (3 to 8 % of prefill).
-PRODUCTS = (("q", "k", "v"), ("o",), ("gate",), ("up",), ("down",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +37,15 @@ class Shared:
     rope: tuple[ov.Node, ov.Node]
 
 
-def build(checkpoint: Checkpoint, mode: WeightMode, threads: int) -> ov.Model:
+def build(checkpoint: Checkpoint, mode: WeightMode, threads: int, branches: Sequence[Branch] = ()) -> ov.Model:
     """The graph; inputs: the rows and caches of paged attention, int64 `tokens` and `positions` [T], `sampled` [S],
     `replaced` [E], and float32 `embeddings` [E, 1, hidden size] that tokens `replaced` have instead of their own.
 
+    With `branches` there are also the inputs of `low_rank`, for adapters that change those projections.
     Its one output holds the logits of the sampled tokens, float32 [S, vocabulary].
     """
     with ThreadPoolExecutor(threads) as pool:
-        return _Decoder(checkpoint, _pack_all(checkpoint, mode, pool)).model()
+        return _Decoder(checkpoint, _pack_all(checkpoint, mode, pool), branches).model()
 
 
 def _pack_all(checkpoint: Checkpoint, mode: WeightMode, pool: ThreadPoolExecutor) -> dict[str, Future[Weight]]:
@@ -58,11 +57,17 @@ def _pack_all(checkpoint: Checkpoint, mode: WeightMode, pool: ThreadPoolExecutor
 
 
 class _Decoder:
-    def __init__(self, checkpoint: Checkpoint, weights: Mapping[str, Future[Weight]]) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, weights: Mapping[str, Future[Weight]], branches: Sequence[Branch]
+    ) -> None:
         self._config = checkpoint.config
         self._tensors = checkpoint.tensors
         self._weights = weights
         self._parameters: list[ov.Node] = []
+        self._branches = {(branch.layer, part): branch for branch in branches for part in branch.parts}
+        self._groups = GroupInputs.create()
+        if branches:
+            self._parameters += self._groups.parameters()
 
     def model(self) -> ov.Model:
         config = self._config
@@ -85,7 +90,7 @@ class _Decoder:
         q, k, v = self._project(self._norm(x, layer_tensor(layer, "attention_norm")), layer, "q", "k", "v")
         x = op.add(x, *self._project(self._attention(q, k, v, layer, shared), layer, "o"))
         h = self._norm(x, layer_tensor(layer, "feed_forward_norm"))
-        (gate,), (up,) = self._project(h, layer, "gate"), self._project(h, layer, "up")
+        gate, up = self._project(h, layer, "gate", "up")
         return op.add(x, *self._project(op.multiply(op.swish(gate), up), layer, "down"))
 
     def _attention(self, q: Value, k: Value, v: Value, layer: int, shared: Shared) -> ov.Node:
@@ -106,12 +111,24 @@ class _Decoder:
         return pieces.flat(pieces.rotate(x, shared.rope, size), heads * size)
 
     def _project(self, x: Value, layer: int, *parts: str) -> list[Value]:
-        """The products of `x` with one layer's projections that read the same input."""
+        """`x` through one layer's projections that read it, adapters included."""
+        products = {each: self._product(x, layer, each) for each in PRODUCTS if set(each) <= set(parts)}
+        branch = next((self._branches[layer, part] for part in parts if (layer, part) in self._branches), None)
+        if branch is not None:
+            a, b = low_rank.weights(branch)
+            self._parameters += [a, b]
+            changes = zip(branch.products, low_rank.changes(x, branch, a, b, self._groups), strict=True)
+            products |= {each: op.add(products[each], change) for each, change in changes}
+        return [value for each, product in products.items() for value in self._parts(product, layer, each)]
+
+    def _product(self, x: Value, layer: int, parts: tuple[str, ...]) -> Value:
         names = [layer_tensor(layer, part) for part in parts]
-        product = pieces.linear(x, pieces.weight(self._weights[names[0]].result()), self._bias(names))
+        return pieces.linear(x, pieces.weight(self._weights[names[0]].result()), self._bias(names))
+
+    def _parts(self, product: Value, layer: int, parts: tuple[str, ...]) -> list[Value]:
         if len(parts) == 1:
             return [product]
-        return [*pieces.split(product, [self._tensors[name].shape[0] for name in names])]
+        return [*pieces.split(product, [self._tensors[layer_tensor(layer, part)].shape[0] for part in parts])]
 
     def _bias(self, names: list[str]) -> NDArray[np.float32] | None:
         """The projections' biases in a row, zero where one has none; None when none has one."""

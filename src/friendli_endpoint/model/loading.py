@@ -16,11 +16,12 @@ from friendli_endpoint.model.quantise import check_groups
 from friendli_endpoint.model.runner import PagedModel
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from friendli_endpoint.engine.step_model import StepModel
+    from friendli_endpoint.model.adapters.branches import Branch
     from friendli_endpoint.model.checkpoint import Checkpoint
-    from friendli_endpoint.model.config import ModelConfig
 
 # KV in 16 bits: with the plugin's own 8, tokens would depend on how a prompt is cut. Not every processor has 16-bit KV.
 KV_PRECISIONS = ("f16", "f32")
@@ -37,26 +38,40 @@ def load(path: Path, options: ModelOptions | None = None) -> StepModel:
     checkpoint = _open(path)
     for tensor in checkpoint.tensors.values():
         check_groups(tensor, options.weights)
-    graph = build(checkpoint, options.weights, options.threads or len(os.sched_getaffinity(0)))
-    return _first_that_runs(graph, checkpoint.config, options)
+    return _first_that_runs(path, checkpoint, options)
 
 
-def _first_that_runs(graph: ov.Model, config: ModelConfig, options: ModelOptions) -> StepModel:
-    # Without a number of threads the plugin takes one for each physical core that the process may use.
-    threads = {} if options.threads is None else {"INFERENCE_NUM_THREADS": options.threads}
-    settings = {"NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32", **threads}
+def _first_that_runs(path: Path, checkpoint: Checkpoint, options: ModelOptions) -> StepModel:
+    threads = options.threads or len(os.sched_getaffinity(0))
+    core, graph = ov.Core(), build(checkpoint, options.weights, threads)
     failures = []
     for precision in KV_PRECISIONS if options.kv == "auto" else (options.kv,):
+        settings = _settings(options, precision)
+
+        def compile_with(branches: Sequence[Branch], settings: Mapping[str, object] = settings) -> ov.CompiledModel:
+            # The weights are read again: what the first graph was built from need not stay in memory for this.
+            return core.compile_model(build(_open(path), options.weights, threads, branches), "CPU", settings)
+
         try:
-            compiled = ov.Core().compile_model(graph, "CPU", settings | {"KV_CACHE_PRECISION": precision})
-            model = PagedModel(compiled, config, options)
+            model = PagedModel(core.compile_model(graph, "CPU", settings), checkpoint.config, options, compile_with)
             model.warm_up()
         except RuntimeError as error:
             failures.append(error)
         else:
             return model
     reason = next((line for line in reversed(str(failures[-1]).splitlines()) if line.strip()), "no reason given")
-    raise EngineError(f"OpenVINO cannot run {config.name} on this processor: {reason}") from failures[-1]
+    raise EngineError(f"OpenVINO cannot run {checkpoint.config.name} on this processor: {reason}") from failures[-1]
+
+
+def _settings(options: ModelOptions, kv_precision: str) -> dict[str, object]:
+    # Without a number of threads the plugin takes one for each physical core that the process may use.
+    threads = {} if options.threads is None else {"INFERENCE_NUM_THREADS": options.threads}
+    return {
+        "NUM_STREAMS": 1,
+        "INFERENCE_PRECISION_HINT": "f32",
+        "KV_CACHE_PRECISION": kv_precision,
+        **threads,
+    }
 
 
 def _open(path: Path) -> Checkpoint:

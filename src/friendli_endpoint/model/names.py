@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 
 _LAYER = re.compile("[0-9]{1,4}")
 PROJECTIONS = ("q", "k", "v", "o", "gate", "up", "down")
+# The projections that read the same input, in the order of a layer.
+READERS: tuple[tuple[str, ...], ...] = (("q", "k", "v"), ("o",), ("gate", "up"), ("down",))
+# The small q, k and v are one product, its output split. gate and up are not: copying their wide outputs apart costs
+# as much as a product saves at few rows, and more at many (3 to 8 % of prefill).
+PRODUCTS: tuple[tuple[str, ...], ...] = (("q", "k", "v"), ("o",), ("gate",), ("up",), ("down",))
 
 
 def layer_tensor(layer: int, part: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -10,15 +11,23 @@ import openvino as ov
 
 from friendli_endpoint.engine.step_model import Batch
 from friendli_endpoint.engine.vocabulary import ModelCard
+from friendli_endpoint.errors import AdapterError
+from friendli_endpoint.model.adapters.arena import Arena
+from friendli_endpoint.model.adapters.library import SMALLEST_RANK, Library
+from friendli_endpoint.model.adapters.spool import Spool
+from friendli_endpoint.model.graph import Graph
+from friendli_endpoint.model.low_rank import group_tokens
 from friendli_endpoint.model.memory import kv_tokens
 from friendli_endpoint.model.paged_attention import BLOCK_SIZE, KEY_CACHE, VALUE_CACHE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from friendli_endpoint.engine.step_model import Logits
+    from friendli_endpoint.engine.vocabulary import AdapterCard
+    from friendli_endpoint.model.adapters.branches import Branch
     from friendli_endpoint.model.config import ModelConfig, ModelOptions
 
 Integer = TypeVar("Integer", np.int32, np.int64)
@@ -31,16 +40,22 @@ class PagedModel:
     rounds differently, so it gets company.
     """
 
-    def __init__(self, compiled: ov.CompiledModel, config: ModelConfig, options: ModelOptions) -> None:
+    def __init__(
+        self,
+        compiled: ov.CompiledModel,
+        config: ModelConfig,
+        options: ModelOptions,
+        compile_with: Callable[[Sequence[Branch]], ov.CompiledModel],
+    ) -> None:
         caches = [each for each in compiled.inputs if each.any_name.startswith((KEY_CACHE, VALUE_CACHE))]
         blocks = _kv_blocks(caches, config, options.kv_tokens)
         self._dummy_block = blocks
-        self._request = compiled.create_infer_request()
-        self._caches: list[NDArray[np.generic]] = []
-        for each in caches:
-            tensor = ov.Tensor(each.element_type, ov.Shape([blocks + 1, *_block_shape(each)]))
-            self._request.set_tensor(each, tensor)
-            self._caches.append(tensor.data)
+        self._caches = {
+            each.any_name: ov.Tensor(each.element_type, ov.Shape([blocks + 1, *_block_shape(each)])) for each in caches
+        }
+        self._graph = Graph(compiled, self._caches)
+        self._compile_with = compile_with
+        self._library = _library(config, options, self._graph_for)
         self._card = ModelCard(
             name=config.name,
             architecture=config.architecture,
@@ -50,6 +65,7 @@ class PagedModel:
             kv_blocks=blocks,
             weights="f16" if options.weights == "f16" else "i8",
             hidden_size=config.hidden,
+            adapters=options.adapters if self._library else 0,
         )
 
     @property
@@ -57,51 +73,94 @@ class PagedModel:
         return self._card
 
     def forward(self, batch: Batch) -> Logits:
-        for name, value in self._feeds(batch).items():
-            self._request.set_tensor(name, ov.Tensor(value))
-        self._request.infer()
-        logits: Logits = self._request.get_output_tensor(0).data
-        return logits[: len(batch.sampled)]
+        sampled = len(batch.sampled)
+        batch = self._in_company(batch)
+        graph = self._graph
+        if self._library and any(batch.adapters):
+            graph = self._library.stage.prepare(batch.adapters, np.diff(batch.row_begins))
+        graph.feed(self._feeds(batch))
+        return graph.run()[:sampled]
+
+    def add_adapter(self, key: str, path: str) -> AdapterCard:
+        if self._library is None:
+            raise AdapterError("this model has been loaded without room for adapters")
+        return self._library.add(key, path)
+
+    def drop_adapter(self, key: str) -> None:
+        if self._library is not None:
+            self._library.drop(key)
 
     def warm_up(self) -> None:
         """One forward over the dummy block, so that a first request finds its kernels made; may raise RuntimeError."""
-        row, begins = np.zeros(1, np.int32), np.array([0, 1], np.int32)
-        token = np.zeros(1, np.int64)
-        self.forward(Batch(token, row, begins, row + self._dummy_block, begins, token))
+        self._graph.feed(self._idle_feeds())
+        self._graph.run()
 
     def copy_blocks(self, pairs: Sequence[tuple[int, int]]) -> None:
-        for cache in self._caches:
+        for cache in self._caches.values():
+            data = cache.data
             for source, destination in pairs:
-                cache[destination] = cache[source]
+                data[destination] = data[source]
+
+    def _graph_for(self, branches: Sequence[Branch]) -> Graph:
+        """The graph with these branches for adapters, warmed up; beside the other one, on the same caches."""
+        graph = Graph(self._compile_with(branches), self._caches)
+        arena = Arena(branches, rank=SMALLEST_RANK, slots=1)
+        graph.share(arena.feeds(1))
+        graph.feed(group_tokens(np.zeros(2, np.int64), groups=1) | self._idle_feeds())
+        graph.run()
+        return graph
+
+    def _idle_feeds(self) -> dict[str, NDArray[np.generic]]:
+        """A forward over the dummy block alone."""
+        row, begins, token = np.zeros(1, np.int32), np.array([0, 1], np.int32), np.zeros(1, np.int64)
+        return self._feeds(self._in_company(Batch(token, row, begins, row + self._dummy_block, begins, token)))
+
+    def _in_company(self, batch: Batch) -> Batch:
+        """A batch of at least two tokens, two of them sampled; what is added or repeated is not handed out.
+
+        The head's product, too, must never see a lone row.
+        """
+        if len(batch.tokens) == 1:
+            batch = replace(
+                batch,
+                tokens=_with(batch.tokens, 0),
+                past_lens=_with(batch.past_lens, 0),
+                row_begins=_with(batch.row_begins, 2),
+                blocks=_with(batch.blocks, self._dummy_block),
+                block_begins=_with(batch.block_begins, len(batch.blocks) + 1),
+                adapters=(*batch.adapters, None),
+            )
+        if len(batch.sampled) < 2:
+            batch = replace(batch, sampled=np.resize(np.append(batch.sampled, np.int64(0))[:1], 2))
+        return batch
 
     def _feeds(self, batch: Batch) -> dict[str, NDArray[np.generic]]:
-        tokens, past, begins = batch.tokens, batch.past_lens, batch.row_begins
-        blocks, block_begins = batch.blocks, batch.block_begins
-        if len(tokens) == 1:
-            tokens, past, begins = _with(tokens, 0), _with(past, 0), _with(begins, 2)
-            blocks, block_begins = _with(blocks, self._dummy_block), _with(block_begins, len(blocks) + 1)
-        lengths = np.diff(begins)
+        lengths = np.diff(batch.row_begins)
+        positions = np.arange(len(batch.tokens), dtype=np.int64)
         return {
-            "tokens": tokens,
-            "positions": np.arange(len(tokens), dtype=np.int64) + np.repeat(past - begins[:-1], lengths),
-            "sampled": _at_least_two(batch.sampled),
+            "tokens": batch.tokens,
+            "positions": positions + np.repeat(batch.past_lens - batch.row_begins[:-1], lengths),
+            "sampled": batch.sampled,
             "replaced": batch.replaced,
             "embeddings": batch.embeddings.reshape(len(batch.replaced), 1, self._card.hidden_size),
-            "past_lens": past,
-            "subsequence_begins": begins,
-            "block_indices": blocks,
-            "block_indices_begins": block_begins,
-            "max_context_len": np.array((past + lengths).max(), np.int32),
+            "past_lens": batch.past_lens,
+            "subsequence_begins": batch.row_begins,
+            "block_indices": batch.blocks,
+            "block_indices_begins": batch.block_begins,
+            "max_context_len": np.array((batch.past_lens + lengths).max(), np.int32),
         }
+
+
+def _library(
+    config: ModelConfig, options: ModelOptions, make_graph: Callable[[Sequence[Branch]], Graph]
+) -> Library | None:
+    if options.spool is None or not options.adapters:
+        return None
+    return Library(config, Spool(options.spool), options.adapters, make_graph)
 
 
 def _with(values: NDArray[Integer], last: int) -> NDArray[Integer]:
     return np.append(values, values.dtype.type(last))
-
-
-def _at_least_two(sampled: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The head's product, too, must never see a lone row; what is repeated is not handed out."""
-    return sampled if len(sampled) > 1 else np.resize(np.append(sampled, np.int64(0))[:1], 2)
 
 
 def _block_shape(cache: ov.ConstOutput) -> list[int]:

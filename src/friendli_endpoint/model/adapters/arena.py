@@ -1,0 +1,59 @@
+"""The adapters in memory, stacked as the graph reads them: slot after slot, so that some slots are one view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from friendli_endpoint.model.adapters.adapter import LowRank
+    from friendli_endpoint.model.adapters.branches import Branch
+
+
+class Arena:
+    """`slots` places for adapters of at most `rank`. An empty slot is never touched, so it takes no memory."""
+
+    def __init__(self, branches: Sequence[Branch], rank: int, slots: int) -> None:
+        self.rank = rank
+        self._branches = tuple(branches)
+        ranks = [len(branch.parts) * rank for branch in self._branches]
+        self._a = [np.zeros((slots, b.inputs, r), np.float32) for b, r in zip(self._branches, ranks, strict=True)]
+        self._b = [np.zeros((slots, r, b.outputs), np.float32) for b, r in zip(self._branches, ranks, strict=True)]
+
+    @staticmethod
+    def bytes_per_slot(branches: Sequence[Branch], rank: int) -> int:
+        """What one adapter takes."""
+        return sum(4 * len(each.parts) * rank * (each.inputs + each.outputs) for each in branches)
+
+    def write(self, slot: int, changes: Mapping[str, LowRank]) -> None:
+        """Put an adapter into a slot, over whatever was there. Its parts are among the branches', its rank fits."""
+        for branch, a, b in zip(self._branches, self._a, self._b, strict=True):
+            a_slot, b_slot = a[slot], b[slot]
+            for i, part in enumerate(branch.parts):
+                place = slice(i * self.rank, (i + 1) * self.rank)
+                _write(a_slot[:, place], b_slot[place, branch.columns[part]], changes.get(branch.tensor(part)))
+
+    def exchange(self, one: int, other: int) -> None:
+        for array in (*self._a, *self._b):
+            array[[one, other]] = array[[other, one]]
+
+    def feeds(self, slots: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """The graph's inputs for the first `slots`: float32 [slots, inputs, ranks] and [slots, ranks, outputs]."""
+        for branch, a, b in zip(self._branches, self._a, self._b, strict=True):
+            yield branch.a, a[:slots]
+            yield branch.b, b[:slots]
+
+
+def _write(a: NDArray[np.float32], b: NDArray[np.float32], change: LowRank | None) -> None:
+    """Fill a part's places, `a` [inputs, rank] and `b` [rank, outputs], with zeros where the adapter has less."""
+    rank = 0 if change is None else len(change.a)
+    a[:, rank:] = 0
+    b[rank:] = 0
+    if change is not None:
+        a[:, :rank] = change.a.T
+        b[:rank] = change.b.T

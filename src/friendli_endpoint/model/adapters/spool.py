@@ -1,0 +1,53 @@
+"""Adapters on disk, in a folder of one engine: what they were made from may change or go, and they need no memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+
+from friendli_endpoint.errors import AdapterError
+from friendli_endpoint.files.safetensors_file import read_file, write_file
+from friendli_endpoint.model.adapters.adapter import Adapter, LowRank
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+A, B = ".a", ".b"
+
+
+class Spool:
+    """A file per adapter. What is read back is memory-mapped: the system keeps of it what it has room for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find(self, key: str) -> Adapter | None:
+        """An adapter stored earlier, perhaps by a process that has ended since."""
+        path = self._path(key)
+        return _mapped(path) if path.exists() else None
+
+    def store(self, key: str, adapter: Adapter) -> Adapter:
+        """The same adapter, from its file. AdapterError when the disk does not take it."""
+        path = self._path(key)
+        partial = path.with_suffix(".partial")
+        changes = adapter.changes.items()
+        tensors = {f"{n}{A}": each.a for n, each in changes} | {f"{n}{B}": each.b for n, each in changes}
+        try:
+            write_file(partial, tensors)
+            partial.replace(path)  # whole or not there, whenever this process ends
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise AdapterError(f"the adapter cannot be stored in {self._folder}: {error.strerror}") from error
+        return _mapped(path)
+
+    def remove(self, key: str) -> None:
+        self._path(key).unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key}.safetensors"
+
+
+def _mapped(path: Path) -> Adapter:
+    tensors = read_file(path)
+    names = [name.removesuffix(A) for name in tensors if name.endswith(A)]
+    return Adapter({n: LowRank(tensors[f"{n}{A}"].float32(), tensors[f"{n}{B}"].float32()) for n in names})
