@@ -64,8 +64,8 @@ class _Decoder:
         self._tensors = checkpoint.tensors
         self._weights = weights
         self._parameters: list[ov.Node] = []
-        self._branches = {(branch.layer, part): branch for branch in branches for part in branch.parts}
-        self._groups = GroupInputs.create()
+        self._branches = {(branch.layer, part): branch for branch in branches for part in branch.places}
+        self._groups = GroupInputs.create(branches)
         if branches:
             self._parameters += self._groups.parameters()
 

@@ -18,6 +18,8 @@ from friendli_endpoint.model import pieces
 from friendli_endpoint.model.paged_attention import parameter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from numpy.typing import NDArray
 
     from friendli_endpoint.model.adapters.branches import Branch
@@ -31,38 +33,43 @@ SHORTEST_GROUP = 2  # a group of one would take another matrix kernel, which rou
 class GroupInputs:
     """Which tokens have which adapter: graph inputs, the same in every layer.
 
-    members  int32 [G, M]  the tokens of each of G adapters, filled up with T, which is no token
-    places   int32 [T]     where each token is among the G * M; a token of the base model has G * M, which is none
+    members    int32 [G, 1, M]  the tokens of each of G adapters, filled up with T, which is no token
+    places[P]  int32 [T, P]     where each token's changes are among the G * P * M that a branch of P products computes;
+                                for a token of the base model beyond them
     """
 
     members: ov.Node
-    places: ov.Node
+    places: Mapping[int, ov.Node]
 
     @classmethod
-    def create(cls) -> GroupInputs:
-        return cls(parameter(MEMBERS, [-1, -1], ov.Type.i32), parameter(PLACES, [-1], ov.Type.i32))
+    def create(cls, branches: Iterable[Branch]) -> GroupInputs:
+        products = sorted({len(branch.products) for branch in branches})
+        places = {p: parameter(f"{PLACES}.{p}", [-1, p], ov.Type.i32) for p in products}
+        return cls(parameter(MEMBERS, [-1, 1, -1], ov.Type.i32), places)
 
     def parameters(self) -> list[ov.Node]:
-        return [self.members, self.places]
+        return [self.members, *self.places.values()]
 
 
 def weights(branch: Branch) -> tuple[ov.Node, ov.Node]:
-    """The graph inputs A [G, inputs, ranks] and B [G, ranks, outputs] of a branch, float32."""
-    a = parameter(branch.a, [-1, branch.inputs, -1], ov.Type.f32)
-    return a, parameter(branch.b, [-1, -1, branch.outputs], ov.Type.f32)
+    """The graph inputs A [G, P, inputs, ranks] and B [G, P, ranks, outputs] of a branch, float32."""
+    products = len(branch.products)
+    a = parameter(branch.a, [-1, products, branch.inputs, -1], ov.Type.f32)
+    return a, parameter(branch.b, [-1, products, -1, branch.outputs], ov.Type.f32)
 
 
 def changes(x: Value, branch: Branch, a: Value, b: Value, groups: GroupInputs) -> list[Value]:
     """What the adapters add to each of the branch's products of `x` [T, 1, inputs]; exactly 0 for the base model."""
+    products = len(branch.products)
     # Gathering from beyond the end gives zeros.
     members = pieces.rows(pieces.flat(x, branch.inputs), groups.members)
     low = op.matmul(members, a, transpose_a=False, transpose_b=False)
-    change = op.matmul(low, b, transpose_a=False, transpose_b=False)
-    change = pieces.rows(pieces.column(pieces.flat(change, branch.outputs)), groups.places)
-    return [*pieces.split(change, branch.widths)] if len(branch.widths) > 1 else [change]
+    change = pieces.flat(op.matmul(low, b, transpose_a=False, transpose_b=False), branch.outputs)
+    change = pieces.rows(change, groups.places[products])
+    return [change] if products == 1 else [*pieces.split(change, [1] * products, axis=1)]
 
 
-def group_tokens(slots: NDArray[np.int64], groups: int) -> dict[str, NDArray[np.int32]]:
+def group_tokens(slots: NDArray[np.int64], groups: int, branches: Iterable[Branch]) -> dict[str, NDArray[np.int32]]:
     """The values of GroupInputs for tokens with the adapters in `slots` [T], -1 for the base model."""
     tokens = np.flatnonzero(slots >= 0)
     tokens = tokens[np.argsort(slots[tokens], kind="stable")]
@@ -72,6 +79,9 @@ def group_tokens(slots: NDArray[np.int64], groups: int) -> dict[str, NDArray[np.
     places = slots[tokens] * length + np.arange(len(tokens)) - first[slots[tokens]]
     members = np.full(groups * length, len(slots), np.int32)
     members[places] = tokens
-    back = np.full(len(slots), groups * length, np.int32)
-    back[tokens] = places
-    return {MEMBERS: members.reshape(groups, length), PLACES: back}
+    feeds = {MEMBERS: members.reshape(groups, 1, length)}
+    for products in {len(branch.products) for branch in branches}:
+        back = np.full((len(slots), products), groups * products * length, np.int32)
+        back[tokens] = (places + slots[tokens] * (products - 1) * length)[:, None] + np.arange(products) * length
+        feeds[f"{PLACES}.{products}"] = back
+    return feeds

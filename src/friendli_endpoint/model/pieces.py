@@ -44,9 +44,9 @@ def linear(x: Value, matrix: Value, bias: NDArray[np.float32] | None) -> ov.Node
     return product if bias is None else op.add(product, op.constant(bias.reshape(1, 1, -1)))
 
 
-def split(x: Value, sizes: Sequence[int]) -> list[ov.Output]:
-    """`x` cut along its channels."""
-    parts: list[ov.Output] = op.variadic_split(x, op.constant(np.int64(-1)), _integers(*sizes)).outputs()
+def split(x: Value, sizes: Sequence[int], axis: int = -1) -> list[ov.Output]:
+    """`x` cut along its channels, or another axis."""
+    parts: list[ov.Output] = op.variadic_split(x, op.constant(np.int64(axis)), _integers(*sizes)).outputs()
     return parts
 
 

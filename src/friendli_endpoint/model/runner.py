@@ -106,7 +106,7 @@ class PagedModel:
         graph = Graph(self._compile_with(branches), self._caches)
         arena = Arena(branches, rank=SMALLEST_RANK, slots=1)
         graph.share(arena.feeds(1))
-        graph.feed(group_tokens(np.zeros(2, np.int64), groups=1) | self._idle_feeds())
+        graph.feed(group_tokens(np.zeros(2, np.int64), 1, branches) | self._idle_feeds())
         graph.run()
         return graph
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,32 +22,37 @@ class Arena:
     def __init__(self, branches: Sequence[Branch], rank: int, slots: int) -> None:
         self.rank = rank
         self._branches = tuple(branches)
-        ranks = [len(branch.parts) * rank for branch in self._branches]
-        self._a = [np.zeros((slots, b.inputs, r), np.float32) for b, r in zip(self._branches, ranks, strict=True)]
-        self._b = [np.zeros((slots, r, b.outputs), np.float32) for b, r in zip(self._branches, ranks, strict=True)]
+        shapes = [_shapes(branch, rank) for branch in self._branches]
+        self._a = [np.zeros((slots, *a), np.float32) for a, _ in shapes]
+        self._b = [np.zeros((slots, *b), np.float32) for _, b in shapes]
 
     @staticmethod
     def bytes_per_slot(branches: Sequence[Branch], rank: int) -> int:
         """What one adapter takes."""
-        return sum(4 * len(each.parts) * rank * (each.inputs + each.outputs) for each in branches)
+        return sum(4 * prod(shape) for branch in branches for shape in _shapes(branch, rank))
 
     def write(self, slot: int, changes: Mapping[str, LowRank]) -> None:
         """Put an adapter into a slot, over whatever was there. Its parts are among the branches', its rank fits."""
         for branch, a, b in zip(self._branches, self._a, self._b, strict=True):
-            a_slot, b_slot = a[slot], b[slot]
-            for i, part in enumerate(branch.parts):
-                place = slice(i * self.rank, (i + 1) * self.rank)
-                _write(a_slot[:, place], b_slot[place, branch.columns[part]], changes.get(branch.tensor(part)))
+            for part, place in branch.places.items():
+                ranks = slice(place.rank * self.rank, (place.rank + 1) * self.rank)
+                a_part, b_part = a[slot, place.product, :, ranks], b[slot, place.product, ranks, place.columns]
+                _write(a_part, b_part, changes.get(branch.tensor(part)))
 
     def exchange(self, one: int, other: int) -> None:
         for array in (*self._a, *self._b):
             array[[one, other]] = array[[other, one]]
 
     def feeds(self, slots: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """The graph's inputs for the first `slots`: float32 [slots, inputs, ranks] and [slots, ranks, outputs]."""
+        """The graph's inputs for the first `slots`: as in `low_rank.weights`."""
         for branch, a, b in zip(self._branches, self._a, self._b, strict=True):
             yield branch.a, a[:slots]
             yield branch.b, b[:slots]
+
+
+def _shapes(branch: Branch, rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    products, ranks = len(branch.products), branch.stacked * rank
+    return (products, branch.inputs, ranks), (products, ranks, branch.outputs)
 
 
 def _write(a: NDArray[np.float32], b: NDArray[np.float32], change: LowRank | None) -> None:

@@ -9,29 +9,28 @@ from friendli_endpoint.model.architectures import expected_shapes
 from friendli_endpoint.model.names import PRODUCTS, READERS, layer_tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Set
+    from collections.abc import Iterator, Mapping, Sequence, Set
 
     from friendli_endpoint.model.config import ModelConfig
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One pair of low-rank products for all `parts` of a layer that adapters change.
+    """A pair of low-rank products beside each of those `products` of a layer that read the same input.
 
-    The parts' ranks are stacked: A is [inputs, parts * rank], B is [parts * rank, outputs] and zero outside each part's
-    own `columns`. `products` are those of the model's own products, in the order of the columns, that B adds to.
+    The products are equally wide. Where one is of several parts, the parts' ranks are stacked: per product, A is
+    [inputs, stacked * rank], and B, [stacked * rank, outputs], is zero outside each part's own columns.
     """
 
     layer: int
-    parts: tuple[str, ...]
     products: tuple[tuple[str, ...], ...]
-    widths: tuple[int, ...]
-    columns: Mapping[str, slice]
+    places: Mapping[str, Place]
     inputs: int
+    outputs: int
 
     @property
-    def outputs(self) -> int:
-        return sum(self.widths)
+    def stacked(self) -> int:
+        return max(place.rank for place in self.places.values()) + 1
 
     def tensor(self, part: str) -> str:
         return layer_tensor(self.layer, part)
@@ -39,12 +38,21 @@ class Branch:
     @property
     def a(self) -> str:
         """The graph input that takes A of each adapter in the batch."""
-        return f"lora_a.{self.layer}.{'_'.join(self.parts)}"
+        return f"lora_a.{self.layer}.{'_'.join(self.places)}"
 
     @property
     def b(self) -> str:
         """The graph input that takes B."""
-        return f"lora_b.{self.layer}.{'_'.join(self.parts)}"
+        return f"lora_b.{self.layer}.{'_'.join(self.places)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a branch a part is: which product, which of its stacked ranks, which columns."""
+
+    product: int
+    rank: int
+    columns: slice
 
 
 def branches(config: ModelConfig, targets: Set[str]) -> Iterator[Branch]:
@@ -60,15 +68,21 @@ def branches(config: ModelConfig, targets: Set[str]) -> Iterator[Branch]:
 def _branch(
     layer: int, products: tuple[tuple[str, ...], ...], targets: Set[str], shapes: Mapping[str, tuple[int, ...]]
 ) -> Branch:
-    covered = [part for product in products for part in product]
-    sizes = {part: shapes[layer_tensor(layer, part)] for part in covered}
-    begins = [sum(sizes[before][0] for before in covered[:i]) for i in range(len(covered))]
-    columns = {part: slice(begin, begin + sizes[part][0]) for part, begin in zip(covered, begins, strict=True)}
+    outputs = {part: shapes[layer_tensor(layer, part)][0] for product in products for part in product}
     return Branch(
         layer=layer,
-        parts=tuple(part for part in covered if part in targets),
         products=products,
-        widths=tuple(sum(sizes[part][0] for part in product) for product in products),
-        columns=columns,
-        inputs=sizes[covered[0]][1],
+        places={
+            part: Place(i, [each for each in product if each in targets].index(part), _columns(product, part, outputs))
+            for i, product in enumerate(products)
+            for part in product
+            if part in targets
+        },
+        inputs=shapes[layer_tensor(layer, products[0][0])][1],
+        outputs=sum(outputs[part] for part in products[0]),
     )
+
+
+def _columns(product: Sequence[str], part: str, outputs: Mapping[str, int]) -> slice:
+    begin = sum(outputs[before] for before in product[: product.index(part)])
+    return slice(begin, begin + outputs[part])

@@ -40,7 +40,7 @@ class Stage:
 
     @property
     def targets(self) -> Set[str]:
-        return {part for branch in self.branches for part in branch.parts}
+        return {part for branch in self.branches for part in branch.places}
 
     def prepare(self, adapters: Sequence[str | None], lengths: NDArray[np.int32]) -> Graph:
         """The graph, fed for rows of `lengths` tokens with these adapters, None for the base model."""
@@ -50,5 +50,5 @@ class Stage:
             self.graph.share(self._arena.feeds(groups))
             self._fed = groups
         of_rows = np.array([-1 if key is None else slots[key] for key in adapters], np.int64)
-        self.graph.feed(group_tokens(np.repeat(of_rows, lengths), groups))
+        self.graph.feed(group_tokens(np.repeat(of_rows, lengths), groups, self.branches))
         return self.graph
