@@ -8,6 +8,9 @@
     [endpoints.demo]                         # `model` of a request is "demo"
     model = "smollm2-135m"
 
+    [endpoints.demo.adapters]                # "demo:pirate" is the model with this adapter
+    pirate = "./adapters/pirate"
+
 The classes below are the reference: their fields are the keys, their defaults the only defaults.
 """
 
@@ -33,7 +36,10 @@ if TYPE_CHECKING:
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
 Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
 
-_ENDPOINT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAME_RULE = "1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit"
+"""What an endpoint id and an adapter's route look like."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TOKEN = re.compile(r"[!-~]+")
 _TOKEN_HASH = re.compile(r"sha256:([0-9a-f]{64})")
 
@@ -66,11 +72,15 @@ class TokenHash:
 
 
 class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The HTTP side. `max_requests` counts those that wait and run; the next one is answered 429."""
+    """The HTTP side. `max_requests` counts those that wait and run; the next one is answered 429.
+
+    A token in `admin_tokens` is good for everything, one in `tokens` for what does not change the server.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     tokens: tuple[TokenHash, ...] = ()
+    admin_tokens: tuple[TokenHash, ...] = ()
     max_requests: Count = 256
     max_choices: Count = 64
     max_body_bytes: Count = 4 * 2**20
@@ -81,9 +91,17 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     heartbeat_seconds: Seconds = 3.0
     drain_seconds: Annotated[float, Meta(ge=0)] = 30.0
 
+    @property
+    def guarded(self) -> bool:
+        """Whether a token is needed at all."""
+        return bool(self.tokens or self.admin_tokens)
+
 
 class EndpointSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One model behind one endpoint id. None leaves the choice to the engine."""
+    """One model behind one endpoint id, and its adapters: source by route. None leaves the choice to the engine.
+
+    `resident_adapters` are in memory at once, and so the most that one batch mixes; there may be `max_adapters`.
+    """
 
     model: Annotated[str, Meta(min_length=1)] = "smollm2-135m"
     weights: Literal["auto", "i8", "f16"] = "auto"
@@ -91,6 +109,9 @@ class EndpointSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     threads: Count | None = None
     kv_tokens: Count | None = None
     max_rows: Count | None = None
+    adapters: dict[str, str] = {}
+    resident_adapters: Count = 16
+    max_adapters: Count = 1024
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,11 +141,12 @@ def load_settings(
 ) -> Settings:
     """Settings from a file, if any, with flags laid over it: `server` and `endpoint` by key, None meaning "not given".
 
+    Tables, such as the endpoint's `adapters`, are laid over by key in turn.
     `endpoint_id` names the endpoint that the flags are about (default: the file's). Raises `ConfigError`.
     """
     tables = _read(path)
     source = str(path) if path else "the flags"
-    _lay_over(_table(tables, "server", source), server or {})
+    _lay_over(_table(tables, "server", source), server or {}, source, "server.")
     endpoints = _table(tables, "endpoints", source)
     if len(endpoints) > 1:
         raise ConfigError(
@@ -133,7 +155,9 @@ def load_settings(
     chosen = next(iter(endpoints), DEFAULT_ENDPOINT) if endpoint_id is None else endpoint_id
     if endpoints and chosen not in endpoints:
         raise ConfigError(f"{source} has the endpoint {next(iter(endpoints))!r}, but --endpoint-id says {chosen!r}.")
-    _lay_over(_table(endpoints, chosen, source, "endpoints."), endpoint or {})
+    place = f"endpoints.{chosen}."
+    _lay_over(_table(endpoints, chosen, source, "endpoints."), endpoint or {}, source, place)
+    _check_adapters(_table(_table(endpoints, chosen, source), "adapters", source, place), source, f"{place}adapters.")
     settings = _convert(tables, chosen, source)
     _check(settings)
     return settings
@@ -157,8 +181,21 @@ def _table(tables: dict[str, object], key: str, source: str, prefix: str = "") -
     return table
 
 
-def _lay_over(table: dict[str, object], flags: Mapping[str, object]) -> None:
-    table.update({key: value for key, value in flags.items() if value is not None})
+def _lay_over(table: dict[str, object], flags: Mapping[str, object], source: str, prefix: str) -> None:
+    for key, value in flags.items():
+        if isinstance(value, dict):
+            _lay_over(_table(table, key, source, prefix), value, source, f"{prefix}{key}.")
+        elif value is not None:
+            table[key] = value
+
+
+def _check_adapters(adapters: Mapping[str, object], source: str, prefix: str) -> None:
+    for route, adapter in adapters.items():
+        if not is_name(route):
+            raise ConfigError(f"{source}: {prefix}{route}: {route!r} cannot be a route: use {NAME_RULE}.")
+        if not isinstance(adapter, str) or not adapter.strip():
+            hint = "; a route with a dot is written in quotes" if isinstance(adapter, dict) else ""
+            raise ConfigError(f"{source}: {prefix}{route} should be a path or a hub id, as text{hint}.")
 
 
 def _convert(tables: dict[str, object], endpoint_id: str, source: str) -> Settings:
@@ -188,15 +225,22 @@ def _refuse_unknown(table: dict[str, object], kind: type[Struct], source: str, p
         raise ConfigError(f"{source}: {prefix}{key} is not a setting; {hint}")
 
 
+def is_name(text: str) -> bool:
+    """Whether an endpoint or a route can be called so."""
+    return bool(_NAME.fullmatch(text))
+
+
 def _check(settings: Settings) -> None:
-    endpoint_id, _ = settings.endpoint
-    if not _ENDPOINT_ID.fullmatch(endpoint_id):
+    endpoint_id, endpoint = settings.endpoint
+    if not is_name(endpoint_id):
+        raise ConfigError(f"{endpoint_id!r} cannot be an endpoint id: use {NAME_RULE}.")
+    if len(endpoint.adapters) > endpoint.max_adapters:
         raise ConfigError(
-            f"{endpoint_id!r} cannot be an endpoint id: use 1 to 64 letters, digits, '.', '_' or '-', "
-            "starting with a letter or digit."
+            f"endpoints.{endpoint_id}.adapters are {len(endpoint.adapters)}, more than max_adapters, "
+            f"{endpoint.max_adapters}."
         )
     server = settings.server
-    if not server.tokens and not _is_loopback(server.host):
+    if not server.guarded and not _is_loopback(server.host):
         raise ConfigError(
             f"Listening on {server.host} lets others in, so it needs a token: "
             "set server.tokens (--token), or listen on 127.0.0.1."

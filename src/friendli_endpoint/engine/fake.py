@@ -8,7 +8,15 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from friendli_endpoint.engine.vocabulary import Finished, ModelCard, Prefilled, Request, Sampled, Scores
+from friendli_endpoint.engine.vocabulary import (
+    AdapterCard,
+    Finished,
+    ModelCard,
+    Prefilled,
+    Request,
+    Sampled,
+    Scores,
+)
 from friendli_endpoint.errors import EngineError
 
 if TYPE_CHECKING:
@@ -28,17 +36,22 @@ FAKE_CARD = ModelCard(
     kv_blocks=64,
     weights="none",
     hidden_size=2,
+    adapters=16,
 )
+FAKE_ADAPTER = AdapterCard(rank=8, targets=("q", "v"), parameters=1000)
 
 
 class FakeEngine:
     """An `Engine` in memory.
 
-    A token is a pure function of prompt, the choice's seed and position, unless `script` says otherwise, or the
-    request's forced tokens do. Before `min_tokens` an end token gives way to the next one. What a request's report asks
-    for is a pure function of token and position (`scores_of`). The other controls, beams and embeddings are taken and
-    change nothing. At most `rows` requests run at once, the others wait. A step takes `step_seconds`. `submitted` and
-    `aborted` record what was asked; `live` holds the ids that wait or run.
+    A token is a pure function of prompt, the choice's seed, the adapter's path and position, unless `script` says
+    otherwise, or the request's forced tokens do. Before `min_tokens` an end token gives way to the next one. What a
+    request's report asks for is a pure function of token and position (`scores_of`). The other controls, beams and
+    embeddings are taken and change nothing. At most `rows` requests run at once, the others wait. A step takes
+    `step_seconds`. `submitted` and `aborted` record what was asked; `live` holds the ids that wait or run.
+
+    `adapters` holds the paths of those that are there by key, `dropped` the keys of those that were; all of them have
+    the card `FAKE_ADAPTER`. A request for another key fails.
     """
 
     def __init__(
@@ -54,12 +67,18 @@ class FakeEngine:
         self.live: dict[str, set[int]] = {}
         self.fail_with: Exception | None = None
         """Raised by every request at its next step, when set."""
+        self.adapters: dict[str, str] = {}
+        self.dropped: list[str] = []
+        self.refuse_adapters_with: Exception | None = None
+        """Raised for every adapter that is to be added, when set."""
         self._card = card
         self._script = script
         self._rows = asyncio.Semaphore(rows)
         self._step_seconds = step_seconds
         self._moving = asyncio.Event()
         self._moving.set()
+        self._taking_adapters = asyncio.Event()
+        self._taking_adapters.set()
         self._ready = False
 
     @property
@@ -83,6 +102,7 @@ class FakeEngine:
         self._ready = False
         self.fail_with = self.fail_with or EngineError("the engine has been closed")
         self.resume()
+        self.resume_adapters()
 
     def stall(self) -> None:
         """Hold every request before its next step until `resume`."""
@@ -91,7 +111,29 @@ class FakeEngine:
     def resume(self) -> None:
         self._moving.set()
 
+    def stall_adapters(self) -> None:
+        """Hold every adapter that is to be added until `resume_adapters`."""
+        self._taking_adapters.clear()
+
+    def resume_adapters(self) -> None:
+        self._taking_adapters.set()
+
+    async def add_adapter(self, key: str, path: str) -> AdapterCard:
+        if key in self.adapters or key in self.dropped:
+            raise ValueError(f"the key {key!r} has been used")
+        await self._taking_adapters.wait()
+        if error := self.refuse_adapters_with or self.fail_with:
+            raise error
+        self.adapters[key] = path
+        return FAKE_ADAPTER
+
+    def drop_adapter(self, key: str) -> None:
+        if self.adapters.pop(key, None) is not None:
+            self.dropped.append(key)
+
     async def submit(self, request: Request) -> AsyncGenerator[TokenEvent]:
+        if request.adapter is not None and request.adapter not in self.adapters:
+            raise EngineError(f"there is no adapter {request.adapter!r}")
         self.submitted.append(request)
         self.live[request.id] = set(range(len(request.seeds)))
         try:
@@ -138,7 +180,8 @@ class FakeEngine:
             return request.controls.forced
         if self._script is not None:
             return self._script(request, choice)
-        return _continuation(request, choice, self._card.vocab_size)
+        adapter = "" if request.adapter is None else self.adapters[request.adapter]
+        return _continuation(request, choice, adapter, self._card.vocab_size)
 
 
 def _next_event(request: Request, choice: int, position: int, tokens: Sequence[int], vocab_size: int) -> TokenEvent:
@@ -175,9 +218,9 @@ def _row(token: int, position: int, vocab_size: int) -> bytes:
     return row.tobytes()
 
 
-def _continuation(request: Request, choice: int, vocab_size: int) -> list[int]:
-    """`max_tokens` tokens that look random and depend on prompt, seed and position alone."""
-    source = hashlib.blake2b(repr((request.prompt, request.seeds[choice])).encode())
+def _continuation(request: Request, choice: int, adapter: str, vocab_size: int) -> list[int]:
+    """`max_tokens` tokens that look random and depend on prompt, seed, adapter and position alone."""
+    source = hashlib.blake2b(repr((request.prompt, request.seeds[choice], adapter)).encode())
     state = int.from_bytes(source.digest()[:8], "little")
     tokens = []
     for _ in range(request.max_tokens):

@@ -11,6 +11,7 @@ from friendli_endpoint.server.completions import Completions
 from friendli_endpoint.server.errors import ErrorBoundary
 from friendli_endpoint.server.health import Gate, Health, Ready
 from friendli_endpoint.server.limits import Admission, HeaderLimit
+from friendli_endpoint.server.management import AdapterRoute, AdaptersRoute, Management
 from friendli_endpoint.server.openapi import OpenApi
 
 if TYPE_CHECKING:
@@ -20,24 +21,31 @@ if TYPE_CHECKING:
     from friendli_endpoint.server.deployment import Deployment
 
 COMPLETIONS_PATH = "/dedicated/v1/completions"
+ADAPTERS_PATH = "/dedicated/v1/endpoints/{endpoint_id}/adapters"
+OPENAPI_PATH = "/openapi.json"
+USER_PATHS = frozenset({COMPLETIONS_PATH, OPENAPI_PATH})
+"""Where a token is enough that is no admin's."""
 
 
 class App:
-    """The ASGI application. `admission` counts its live requests and can close the door."""
+    """The ASGI application. `admission` counts live requests and can close the door, `management` can end its calls."""
 
     def __init__(self, deployment: Deployment, settings: ServerSettings) -> None:
         self.admission = Admission(settings.max_requests)
         gate = Gate(deployment, self.admission)
+        self.management = Management(deployment, settings, gate)
         router = Router(
             routes=[
                 Route(COMPLETIONS_PATH, Completions(deployment, settings, self.admission, gate), methods=["POST"]),
                 Route("/health", Health(), methods=["GET"]),
                 Route("/ready", Ready(gate), methods=["GET"]),
-                Route("/openapi.json", OpenApi(), methods=["GET"]),
+                Route(OPENAPI_PATH, OpenApi(), methods=["GET"]),
+                Route(ADAPTERS_PATH, AdaptersRoute(self.management), methods=["GET"]),
+                Route(f"{ADAPTERS_PATH}/{{route}}", AdapterRoute(self.management), methods=["GET", "PUT", "DELETE"]),
             ],
             redirect_slashes=False,
         )
-        self._app: ASGIApp = ErrorBoundary(HeaderLimit(BearerAuth(router, settings.tokens)))
+        self._app: ASGIApp = ErrorBoundary(HeaderLimit(BearerAuth(router, settings, USER_PATHS)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

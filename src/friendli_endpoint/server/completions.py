@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from typing import TYPE_CHECKING
 
 from friendli._fold import CompletionFold
@@ -14,7 +14,7 @@ from friendli_endpoint.server.connection import while_connected
 from friendli_endpoint.server.deadline import until
 from friendli_endpoint.server.errors import send_json
 from friendli_endpoint.server.limits import read_json_body
-from friendli_endpoint.server.order import Order, read_order
+from friendli_endpoint.server.order import Order, make_order, read_body
 from friendli_endpoint.server.sse import EventShape, FirstShape, TodaysShape, wants_first_generation
 from friendli_endpoint.server.stream import send_stream
 
@@ -41,16 +41,22 @@ class Completions:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._gate.check()
         body = await read_json_body(scope, receive, self._settings)
-        with self._admission.enter() as place:
+        with ExitStack() as held:
+            held.enter_context(self._admission.enter())
             accepted = asyncio.get_running_loop().time()
-            key = scope["request_id"].removeprefix("req-")
-            order = await asyncio.to_thread(read_order, body, key, self._deployment, self._settings)
+            order = await self._order(body, scope["request_id"].removeprefix("req-"), held)
             self._gate.check()
-            # The place is left before the last bytes go out: a client that comes back at once finds it free.
-            source = self._chunks(order, place.leave)
+            # What is held is given back before the last bytes go out: a client that comes back at once finds room.
+            source = self._chunks(order, held.close)
             if order.timeout_seconds is not None:
                 source = until(accepted + order.timeout_seconds, source)
             await while_connected(receive, self._reply(scope, send, order, source))
+
+    async def _order(self, body: bytes, key: str, held: ExitStack) -> Order:
+        """What `body` asks for; its adapter is held from before it is tokenized."""
+        asked = await asyncio.to_thread(read_body, body, self._settings)
+        adapter = held.enter_context(self._deployment.hold(asked.model))
+        return await asyncio.to_thread(make_order, asked, key, adapter, self._deployment, self._settings)
 
     async def _reply(self, scope: Scope, send: Send, order: Order, source: AsyncGenerator[list[Chunk]]) -> None:
         completion_id = scope["request_id"].replace("req-", "cmpl-")

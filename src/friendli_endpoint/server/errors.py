@@ -22,9 +22,11 @@ _log = logging.getLogger(__name__)
 
 _TYPES = {
     401: "authentication_error",
+    403: "permission_denied",
     404: "not_found",
     405: "method_not_allowed",
     408: "timeout",
+    409: "conflict",
     429: "overloaded",
     500: "internal_error",
     503: "unavailable",
@@ -142,3 +144,9 @@ async def send_json(
     kind = ((b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": [*kind, *headers]})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def send_nothing(send: Send) -> None:
+    """Send that it is done, and that there is nothing to say."""
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Gate:
-    """Whether requests are let in: the engine is ready and the server is not about to stop."""
+    """Whether requests are let in: engine and adapters are ready and the server is not about to stop."""
 
     def __init__(self, deployment: Deployment, admission: Admission) -> None:
         self._deployment = deployment
@@ -24,7 +24,7 @@ class Gate:
         """Raises `UnavailableError` when a request cannot be taken now."""
         if self._admission.closing:
             raise UnavailableError("The server is stopping; send this to another one, or try again.", retry_after=5)
-        if not self._deployment.engine.ready:
+        if not self._deployment.ready:
             raise UnavailableError("The engine is not ready yet; try again shortly.", retry_after=1)
 
 

@@ -10,10 +10,11 @@ import uvicorn
 
 from friendli_endpoint.server.app import create_app
 from friendli_endpoint.server.patience import protocol_of
+from friendli_endpoint.server.race import done_before
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Generator
 
     from friendli_endpoint.config import ServerSettings
     from friendli_endpoint.server.app import App
@@ -57,12 +58,13 @@ async def host(
     server = _Server(_config(app, settings))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        if await _unless(stop.asked, deployment.engine.start()):
+        if await done_before(stop.asked.wait(), deployment.start()):
             when_ready()
-            await _unless(stop.asked, _wait_for(serving))
+            await done_before(stop.asked.wait(), _wait_for(serving))
         app.admission.closing = True
-        await _unless(stop.at_once, _drained(app, settings.drain_seconds))
+        await done_before(stop.at_once.wait(), _drained(app, settings.drain_seconds))
     finally:
+        app.management.end()
         await deployment.engine.close()
         server.should_exit = True
         await serving
@@ -84,22 +86,6 @@ def _config(app: App, settings: ServerSettings) -> uvicorn.Config:
     )
 
 
-async def _unless(event: asyncio.Event, work: Coroutine[object, object, None]) -> bool:
-    """Run `work` to its end, True, or cancel it when `event` happens first, False."""
-    working = asyncio.create_task(work)
-    waiting = asyncio.create_task(event.wait())
-    try:
-        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-            return True
-        return False
-    finally:
-        for task in (working, waiting):
-            task.cancel()
-        await asyncio.wait({working, waiting})
-
-
 async def _wait_for(serving: asyncio.Task[None]) -> None:
     await asyncio.shield(serving)
 
@@ -108,5 +94,6 @@ async def _drained(app: App, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
             await app.admission.idle()
+            await app.management.idle()
     except TimeoutError:
         return

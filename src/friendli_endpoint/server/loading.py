@@ -8,7 +8,9 @@ import msgspec
 
 from friendli_endpoint import hub
 from friendli_endpoint.engine import EngineOptions, EngineProcess
+from friendli_endpoint.errors import AdapterError, HubError
 from friendli_endpoint.server.deployment import Deployment
+from friendli_endpoint.server.routes import ConfiguredAdapter
 from friendli_endpoint.text import load_tokenizer
 
 if TYPE_CHECKING:
@@ -18,10 +20,22 @@ if TYPE_CHECKING:
 
 
 def load(settings: Settings, progress: hub.Progress | None = None) -> Deployment:
-    """Fetch the model if need be and prepare the deployment. Raises `HubError` or `ModelError`."""
+    """Fetch adapters and model if need be and prepare the deployment.
+
+    Raises `HubError`, `ModelError`, or `AdapterError`; what is about an adapter names its route.
+    """
     endpoint_id, endpoint = settings.endpoint
+    adapters = tuple(_configured(*adapter, progress) for adapter in endpoint.adapters.items())
     path = hub.resolve(endpoint.model, progress=progress)
-    return Deployment(endpoint_id, EngineProcess(_options(path, endpoint)), load_tokenizer(path))
+    engine = EngineProcess(_options(path, endpoint))
+    return Deployment(endpoint_id, engine, load_tokenizer(path), adapters, endpoint.max_adapters)
+
+
+def _configured(route: str, source: str, progress: hub.Progress | None) -> ConfiguredAdapter:
+    try:
+        return ConfiguredAdapter(route, source, hub.resolve_adapter(source, progress=progress))
+    except (AdapterError, HubError) as error:
+        raise type(error)(f"adapter {route!r}: {error}") from error
 
 
 def _options(path: Path, endpoint: EndpointSettings) -> EngineOptions:
@@ -31,5 +45,6 @@ def _options(path: Path, endpoint: EndpointSettings) -> EngineOptions:
         kv=endpoint.kv,
         threads=endpoint.threads,
         kv_tokens=endpoint.kv_tokens,
+        adapters=endpoint.resident_adapters,
     )
     return options if endpoint.max_rows is None else msgspec.structs.replace(options, max_rows=endpoint.max_rows)

@@ -59,7 +59,7 @@ def serve(
 
         def when_ready() -> None:
             say(f"The endpoint {deployment.id!r} is ready at {url}")
-            say(curl_line(url, deployment.id, needs_token=bool(settings.server.tokens)))
+            say(curl_line(url, deployment.id, needs_token=settings.server.guarded))
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_signalled(deployment, settings, listener, when_ready))
@@ -79,11 +79,17 @@ async def _until_signalled(
 def embedded(settings: Settings, *, progress: Progress | None = None, load: Load = load) -> Iterator[Embedded]:
     """A server for this process alone, on a free loopback port with a token of its own, gone at the end.
 
-    Of the server settings, host, port and tokens are replaced. Raises `EndpointError` when it cannot start.
+    Of the server settings, host, port and tokens are replaced; the token is an admin's.
+    Raises `EndpointError` when it cannot start.
     """
     token = secrets.token_urlsafe(32)
     private = msgspec.structs.replace(
-        settings.server, host="127.0.0.1", port=0, tokens=(TokenHash.parse(token),), drain_seconds=0.0
+        settings.server,
+        host="127.0.0.1",
+        port=0,
+        tokens=(),
+        admin_tokens=(TokenHash.parse(token),),
+        drain_seconds=0.0,
     )
     with listen(private.host, private.port) as listener:
         deployment = load(settings, progress)

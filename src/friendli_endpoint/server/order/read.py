@@ -46,13 +46,21 @@ class Order:
         return self.requests[0].report.logprobs is not None
 
 
-def read_order(body: bytes, key: str, deployment: Deployment, limits: ServerSettings) -> Order:
-    """What `body` asks of `deployment`, whose engine is ready. `key` makes the engine's request ids unique.
+def read_body(body: bytes, limits: ServerSettings) -> CompletionsBody:
+    """`body`, as far as it can be judged without a model. May take as long as it is large: not for the event loop.
 
-    Tokenizes, so it may take as long as the body is large: not for the event loop. Raises `RequestError`.
+    Raises `RequestError`.
     """
-    asked = _validated(parse_object(body, max_depth=limits.max_json_depth))
-    adapter = deployment.route(asked.model)
+    return _validated(parse_object(body, max_depth=limits.max_json_depth))
+
+
+def make_order(
+    asked: CompletionsBody, key: str, adapter: str | None, deployment: Deployment, limits: ServerSettings
+) -> Order:
+    """What `asked` means for `deployment`, whose engine is ready, and for the adapter with that key.
+
+    `key` makes the engine's request ids unique. Tokenizes: not for the event loop, either. Raises `RequestError`.
+    """
     check_bounds(asked, deployment, limits)
     requests = tuple(_requests(asked, key, adapter, deployment))
     check_search(requests[0])
