@@ -29,12 +29,17 @@ CONFIG: dict[str, object] = {
 }
 
 
-def write_folder(folder: Path, spread: Mapping[str, float] | None = None, **changes: object) -> Path:
-    """`changes` are made to CONFIG; its sizes decide the tensors. Returns `folder`."""
+def write_folder(
+    folder: Path,
+    spread: Mapping[str, float] | None = None,
+    values: Mapping[str, NDArray[np.float32]] | None = None,
+    **changes: object,
+) -> Path:
+    """`changes` are made to CONFIG; its sizes decide the tensors, unless their `values` are given. Returns `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     config = CONFIG | changes
     (folder / "config.json").write_text(json.dumps(config))
-    save_file(weights(config, spread), folder / "model.safetensors")
+    save_file(dict(values or weights(config, spread)), folder / "model.safetensors")
     return folder
 
 

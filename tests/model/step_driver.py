@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Row:
-    """One sequence: how many tokens its KV blocks hold, and which blocks those are."""
+    """One sequence: how many tokens its KV blocks hold, which blocks those are, and its adapter's key."""
 
     past: int = 0
     blocks: list[int] = field(default_factory=list)
+    adapter: str | None = None
 
 
 class Driver:
@@ -61,6 +62,7 @@ class Driver:
             sampled=np.arange(total, dtype=np.int64) if every else (begins[1:] - 1).astype(np.int64),
             replaced=np.array(list(replaced), np.int64),
             embeddings=np.array(list(replaced.values()), np.float32),
+            adapters=tuple(row.adapter for row in rows),
         )
         logits = self.model.forward(batch).copy()
         for row, tokens in zip(rows, new, strict=True):
@@ -71,10 +73,10 @@ class Driver:
         self.free.extend(row.blocks)
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], count: int
+        self, prompts: Sequence[Sequence[int]], count: int, adapters: Sequence[str | None] = ()
     ) -> tuple[list[list[int]], list[list[NDArray[np.float32]]]]:
         """Greedy continuations of prompts prefilled whole and together, and the logits behind every token."""
-        rows = [Row() for _ in prompts]
+        rows = [Row(adapter=each) for each in adapters or [None] * len(prompts)]
         tokens: list[list[int]] = [[] for _ in prompts]
         seen: list[list[NDArray[np.float32]]] = [[] for _ in prompts]
         for _ in range(count):

@@ -20,6 +20,7 @@ class Graph:
 
     def __init__(self, compiled: ov.CompiledModel, caches: Mapping[str, ov.Tensor]) -> None:
         self._request = compiled.create_infer_request()
+        self._shared: dict[str, NDArray[np.generic]] = {}
         for name, tensor in caches.items():
             self._request.set_tensor(name, tensor)
 
@@ -29,9 +30,10 @@ class Graph:
             self._request.set_tensor(name, ov.Tensor(value))
 
     def share(self, inputs: Iterable[tuple[str, NDArray[np.generic]]]) -> None:
-        """Set inputs that every run reads where they lie; the caller keeps them for so long."""
+        """Set inputs that every run reads where they lie."""
         for name, value in inputs:
             self._request.set_tensor(name, ov.Tensor(value, shared_memory=True))
+            self._shared[name] = value  # the tensor does not keep it
 
     def run(self) -> Logits:
         """The logits, valid until the next run. Releases the interpreter's lock meanwhile."""
