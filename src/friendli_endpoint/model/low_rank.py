@@ -79,7 +79,7 @@ def group_tokens(slots: NDArray[np.int64], groups: int, branches: Iterable[Branc
     places = slots[tokens] * length + np.arange(len(tokens)) - first[slots[tokens]]
     members = np.full(groups * length, len(slots), np.int32)
     members[places] = tokens
-    feeds = {MEMBERS: members.reshape(groups, 1, length)}
+    feeds: dict[str, NDArray[np.int32]] = {MEMBERS: members.reshape(groups, 1, length)}
     for products in {len(branch.products) for branch in branches}:
         back = np.full((len(slots), products), groups * products * length, np.int32)
         back[tokens] = (places + slots[tokens] * (products - 1) * length)[:, None] + np.arange(products) * length
