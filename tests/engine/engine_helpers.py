@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from friendli_endpoint.engine.core import EngineCore
-from friendli_endpoint.engine.fake_model import FakeStepModel, context_logits
+from friendli_endpoint.engine.fake_model import FakeStepModel, context_logits, salt_of
 from friendli_endpoint.engine.plan import Limits
 from friendli_endpoint.engine.vocabulary import Controls, Event, Finished, Request, Sampled
 from friendli_endpoint.sampling.draw import Draw
@@ -61,11 +61,12 @@ def reasons_of(events: list[Event]) -> dict[tuple[str, int], str]:
     return {(event.request_id, event.choice): event.reason for event in events if isinstance(event, Finished)}
 
 
-def expected(asked: Request, choice: int) -> list[int]:
-    """The tokens of one choice, computed alone, one context after the other."""
+def expected(asked: Request, choice: int, adapter: str | None = None) -> list[int]:
+    """The tokens of one choice, computed alone, one context after the other; `adapter` is the text of its adapter."""
+    salt = 0 if adapter is None else salt_of(adapter)
     context, sampler = list(asked.prompt), Sampler(HEADS)
     for position in range(asked.max_tokens):
-        logits = context_logits(np.array(context))[None].astype(np.float32)
+        logits = context_logits(np.array(context) + salt, salt)[None].astype(np.float32)
         draw = Draw(0, asked, asked.seeds[choice], position, history_of(asked, context))
         ((token, _),) = sampler.sample(logits, [draw])
         if token in asked.eos_tokens:

@@ -118,7 +118,7 @@ def test_a_grammar_that_cannot_be_compiled_fails_its_request_only(caplog, error,
 
 def test_requests_go_on_while_a_grammar_is_compiled_and_an_idle_core_is_woken_by_it(compiled):
     held, woken = HeldBack(), []
-    core = core_on(FakeStepModel(), grammars=held, when_compiled=lambda: woken.append(True))
+    core = core_on(FakeStepModel(), grammars=held, wake=lambda: woken.append(True))
     core.receive(Submit(asked_for("a")))
     core.receive(Submit(good := request("good", [1, 2], controls=GREEDY)))
     assert tokens_of(run(core)) == {("good", 0): expected(good, 0)}
@@ -145,7 +145,7 @@ def test_a_request_that_is_aborted_while_its_grammar_is_compiled_is_forgotten(co
 def run_to_the_end(model, grammars, *requests):
     """All events until each of the requests, of one choice each, has ended, however often a grammar is compiled."""
     compiled, events = Event(), []
-    core = core_on(model, grammars=grammars, when_compiled=compiled.set)
+    core = core_on(model, grammars=grammars, wake=compiled.set)
     for each in requests:
         core.receive(Submit(each))
     while len([event for event in events if isinstance(event, Failed | Finished)]) < len(requests):

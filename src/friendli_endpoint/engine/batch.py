@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def batch_of(plan: Plan) -> Batch:
     """The rows of a plan, in order; `sampled` has one index per row that somebody draws from."""
     sequences = [row.sequence for row in plan.rows]
+    adapters = tuple(sequence.request.adapter for sequence in sequences)
     begins = list(accumulate((row.count for row in plan.rows), initial=0))
     new = chain.from_iterable(row.sequence.tokens[row.sequence.computed :][: row.count] for row in plan.rows)
     batch = Batch(
@@ -29,6 +30,7 @@ def batch_of(plan: Plan) -> Batch:
         blocks=np.fromiter(chain.from_iterable(sequence.blocks for sequence in sequences), np.int32),
         block_begins=np.fromiter(accumulate((len(s.blocks) for s in sequences), initial=0), np.int32),
         sampled=np.array([end - 1 for row, end in zip(plan.rows, begins[1:], strict=True) if row.draws], np.int64),
+        adapters=adapters if any(adapter is not None for adapter in adapters) else (),
     )
     replacing = [
         _replacements(row, begin, embeddings)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from friendli_endpoint.engine.adapters import Adapters
 from friendli_endpoint.engine.admission import Admission
 from friendli_endpoint.engine.batch import batch_of
 from friendli_endpoint.engine.booking import book
 from friendli_endpoint.engine.roster import Roster
 from friendli_endpoint.engine.scheduler import Scheduler
-from friendli_endpoint.engine.vocabulary import Abort, Submit
+from friendli_endpoint.engine.vocabulary import Abort, AddAdapter, DropAdapter, Submit
 from friendli_endpoint.sampling.draw import Draw
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 class EngineCore:
     """Requests in, events out, one `step` at a time; `verify` checks the block accounts after every step.
 
-    `grammars` compiles what `Controls.grammar` asks for, in threads of its own; without it such requests fail.
-    `when_compiled` is called from any thread when that may have made an idle core busy.
+    `grammars` compiles what `Controls.grammar` asks for, in threads of its own; without it such requests fail. Adapters
+    are loaded in a thread, too, which `close` ends. `wake` is called from any thread when one of them may have made an
+    idle core busy.
     """
 
     def __init__(
@@ -37,19 +39,20 @@ class EngineCore:
         limits: Limits,
         *,
         grammars: Grammars | None = None,
-        when_compiled: Callable[[], None] = lambda: None,
+        wake: Callable[[], None] = lambda: None,
         verify: bool = False,
     ) -> None:
         self._model = model
         self._sampler = sampler
         self._roster = Roster(model.card)
-        self._admission = Admission(model.card, self._roster, grammars, when_compiled)
-        self._scheduler = Scheduler(self._roster, limits)
+        self._adapters = Adapters(model, wake)
+        self._admission = Admission(model.card, self._roster, self._adapters, grammars, wake)
+        self._scheduler = Scheduler(self._roster, limits, model.card.adapters)
         self._verify = verify
 
     @property
     def busy(self) -> bool:
-        """Whether a step would do something. A grammar that is still being compiled needs none."""
+        """Whether a step would do something. What is still being compiled or loaded needs none."""
         return self._roster.busy or self._admission.busy
 
     def receive(self, message: ToEngine) -> None:
@@ -59,6 +62,10 @@ class EngineCore:
             case Abort(request_id, choice):
                 self._admission.abort(request_id, choice)
                 self._roster.drop(request_id, choice)
+            case AddAdapter(key, path):
+                self._adapters.add(key, path)
+            case DropAdapter(key):
+                self._adapters.drop(key)
             case _:
                 assert_never(message)
 
@@ -74,6 +81,10 @@ class EngineCore:
         if self._verify or not self._roster.busy:
             self._roster.check_integrity()
         return events
+
+    def close(self) -> None:
+        """Give up what has not begun to be loaded; returns when nothing is being loaded any more."""
+        self._adapters.close()
 
     def _draws(self, plan: Plan) -> list[Draw]:
         """One draw per sequence that wants a token; sequences of one row share its logits."""

@@ -5,12 +5,15 @@ So a wrong block table, a missed copy or a block handed to two sequences changes
 
 from __future__ import annotations
 
+from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 import numpy as np
 
-from friendli_endpoint.engine.vocabulary import ModelCard
+from friendli_endpoint.engine.vocabulary import AdapterCard, ModelCard
+from friendli_endpoint.errors import AdapterError
 from friendli_endpoint.sampling.grammar import Vocabulary
 
 if TYPE_CHECKING:
@@ -27,13 +30,21 @@ _EMPTY: Final = -1
 
 
 class FakeStepModel:
-    """A `StepModel` whose KV of a token is the token, and of a replaced one `stand_in`."""
+    """A `StepModel` whose KV of a token is the token, of a replaced one `stand_in`, plus the salt of the row's adapter.
 
-    def __init__(self, *, blocks: int = 64, block_size: int = 4, context_length: int = 200) -> None:
-        self._card = ModelCard("fake", "fake", _VOCAB, context_length, block_size, blocks, "none", _HIDDEN)
+    An adapter is a text file; its text's salt (`salt_of`) changes the logits, too.
+    """
+
+    def __init__(self, *, blocks: int = 64, block_size: int = 4, context_length: int = 200, adapters: int = 0) -> None:
+        self._card = ModelCard("fake", "fake", _VOCAB, context_length, block_size, blocks, "none", _HIDDEN, adapters)
         self._kv = np.full((blocks, block_size), _EMPTY, np.int64)
         self.batches: list[Batch] = []
         """Every forward so far."""
+        self.salts: dict[str, int] = {}
+        """The adapters that are loaded."""
+        self.adding = Event()
+        """While it is not set, `add_adapter` waits."""
+        self.adding.set()
 
     @property
     def card(self) -> ModelCard:
@@ -42,16 +53,38 @@ class FakeStepModel:
     def forward(self, batch: Batch) -> Logits:
         self.batches.append(batch)
         ends = {int(end) - 1: row for row, end in enumerate(batch.row_begins[1:])}
+        salts = self._salts(batch)
         tokens = batch.tokens.copy()
         tokens[batch.replaced] = [stand_in(embedding) for embedding in batch.embeddings]
+        tokens += np.repeat(salts, np.diff(batch.row_begins))
         for row in range(len(batch.past_lens)):
             self._write(batch, row, tokens)
-        contexts = [self._context(batch, ends[int(token)]) for token in batch.sampled]
-        return np.array([context_logits(context) for context in contexts], np.float32).reshape(-1, _VOCAB)
+        rows = [ends[int(token)] for token in batch.sampled]
+        logits = [context_logits(self._context(batch, row), int(salts[row])) for row in rows]
+        return np.array(logits, np.float32).reshape(-1, _VOCAB)
+
+    def add_adapter(self, key: str, path: str) -> AdapterCard:
+        self.adding.wait()
+        try:
+            text = Path(path).read_text()
+        except OSError as error:
+            raise AdapterError(f"{path} cannot be read: {error.strerror}") from error
+        self.salts[key] = salt_of(text)
+        return AdapterCard(rank=1, targets=("q",), parameters=len(text))
+
+    def drop_adapter(self, key: str) -> None:
+        del self.salts[key]
 
     def copy_blocks(self, pairs: Sequence[tuple[int, int]]) -> None:
         for source, destination in pairs:
             self._kv[destination] = self._kv[source]
+
+    def _salts(self, batch: Batch) -> NDArray[np.int64]:
+        """One per row; a batch that breaks the contract is an error."""
+        adapters = batch.adapters or (None,) * len(batch.past_lens)
+        if len(set(adapters) - {None}) > self._card.adapters or len(adapters) != len(batch.past_lens):
+            raise ValueError(f"these are not the adapters of a batch: {adapters}")
+        return np.array([0 if adapter is None else self.salts[adapter] for adapter in adapters], np.int64)
 
     def _slots(self, batch: Batch, row: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Block and offset of each token of a row, past and new."""
@@ -75,9 +108,14 @@ def stand_in(embedding: NDArray[np.float32]) -> int:
     return _VOCAB + crc32(embedding.tobytes())
 
 
-def context_logits(context: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The logits [vocab] after a context [tokens]; every token and its place matter."""
-    state = 1
+def salt_of(text: str) -> int:
+    """What an adapter with this text adds to the KV of each token; greater than any token."""
+    return (1 + crc32(text.encode())) << 24
+
+
+def context_logits(context: NDArray[np.int64], salt: int = 0) -> NDArray[np.float64]:
+    """The logits [vocab] after a context [tokens] as it is in the KV; every token and its place matter, and `salt`."""
+    state = 1 + salt
     for token in context.tolist():
         state = (state * 6364136223846793005 + token + 1442695040888963407) % 2**64
     logits: NDArray[np.float64] = 3 * np.sin((state % 1000003 + 1) * (1.0 + np.arange(_VOCAB)))
@@ -87,7 +125,7 @@ def context_logits(context: NDArray[np.int64]) -> NDArray[np.float64]:
 def load(options: EngineOptions) -> FakeStepModel:
     """A loader for `EngineOptions.loader`."""
     tokens = options.kv_tokens or 64 * 4
-    return FakeStepModel(blocks=tokens // 4)
+    return FakeStepModel(blocks=tokens // 4, adapters=options.adapters)
 
 
 def load_vocabulary(options: EngineOptions) -> Vocabulary:

@@ -14,11 +14,11 @@ class EngineOptions(Struct, frozen=True, array_like=True, tag="options"):
 
     `threads` are the processor threads of a forward, `kv_tokens` the capacity of the KV cache in tokens. `max_rows`
     sequences run at once, and a step computes at most `step_tokens` tokens of them: more let prompts in faster, fewer
-    keep the pause between a running sequence's tokens short. `adapters` is how many LoRA adapters are held in memory, and
-    so the most that one forward mixes; the others lie in `spool`, a folder for this engine alone that outlives its
-    child. `loader` is the function ("module:name") that turns these
-    options into a `StepModel`, `vocabulary` the one that turns them into what grammars need to know of the tokens.
-    `verify` checks the block accounts after every step instead of only when idle.
+    keep the pause between a running sequence's tokens short. `adapters` is how many LoRA adapters are held in memory,
+    and so the most that one forward mixes; the others lie in `spool`, a folder for this engine alone that outlives its
+    child: `EngineProcess` makes and removes it. `loader` is the function ("module:name") that turns these options into
+    a `StepModel`, `vocabulary` the one that turns them into what grammars need to know of the tokens. `verify` checks
+    the block accounts after every step instead of only when idle.
     """
 
     model: str

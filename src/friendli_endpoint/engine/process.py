@@ -1,80 +1,45 @@
-"""Our engine as the server sees it: a child process that may die, and requests that do not die with it.
+"""Our engine as the server sees it: a child process that may die, and requests and adapters that do not die with it.
 
-Each live request is kept here with the tokens already reported. When the child ends, a new one is started and every
-live request is submitted again with those tokens, which the engine replays without reporting them: a caller sees a
-pause. A request that was there at four deaths without getting a token between them is taken for their cause and fails.
+Each live request is kept here with the tokens already reported. When the child ends, a new one is started; it loads the
+adapters again, and every live request is submitted again with those tokens, which the engine replays without reporting
+them: a caller sees a pause. A request that was there at four deaths without getting a token between them is taken for
+their cause and fails, and so does an adapter that was being loaded at four.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+import shutil
+import tempfile
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from friendli_endpoint.engine.link import Link
-from friendli_endpoint.engine.vocabulary import Abort, Failed, Finished, Prefilled, Sampled, Submit
-from friendli_endpoint.errors import EndpointError, EngineError, RequestError
+from friendli_endpoint.engine.live import LiveRequests
+from friendli_endpoint.engine.registry import AdapterRegistry
+from friendli_endpoint.engine.vocabulary import (
+    Abort,
+    AdapterAdded,
+    AdapterRefused,
+    AddAdapter,
+    DropAdapter,
+    Prefilled,
+    Submit,
+)
+from friendli_endpoint.errors import EndpointError, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from friendli_endpoint.engine.live import LiveRequest
     from friendli_endpoint.engine.options import EngineOptions, ToChild
-    from friendli_endpoint.engine.vocabulary import ModelCard, Request, TokenEvent
+    from friendli_endpoint.engine.vocabulary import AdapterCard, ModelCard, Request, TokenEvent
 
 _log = logging.getLogger(__name__)
-_MOST_DEATHS: Final = 4
 _FIRST_WAIT_SECONDS: Final = 0.5
 _LONGEST_WAIT_SECONDS: Final = 30.0
-
-
-@dataclass(slots=True, eq=False)
-class _Live:
-    """A request that somebody waits for: its events not yet taken, and what a new child needs to go on with it.
-
-    In the queue, an error is the end of the request and None its good end.
-    """
-
-    request: Request
-    events: asyncio.Queue[TokenEvent | EndpointError | None] = field(default_factory=asyncio.Queue)
-    generated: list[list[int]] = field(default_factory=list)
-    open: set[int] = field(default_factory=set)
-    """Choices that have neither finished nor been aborted."""
-    aborted: set[int] = field(default_factory=set)
-    prefilled: bool = False
-    deaths: int = 0
-
-    def __post_init__(self) -> None:
-        self.generated = [list(tokens) for tokens in self.request.generated] or [[] for _ in self.request.seeds]
-        self.open = set(range(len(self.request.seeds)))
-
-    def book(self, event: TokenEvent) -> None:
-        """Remember an event of the child and pass it on."""
-        match event:
-            case Prefilled():
-                if not self.prefilled:  # else it is read again after a restart
-                    self.events.put_nowait(event)
-                self.prefilled = True
-            case Sampled():
-                self.generated[event.choice].append(event.token)
-                self.deaths = 0
-                self.events.put_nowait(event)
-            case Finished():
-                self.events.put_nowait(event)
-                self.end(event.choice)
-
-    def end(self, choice: int) -> None:
-        self.open.discard(choice)
-        if not self.open:
-            self.events.put_nowait(None)
-
-    def again(self) -> list[ToChild]:
-        """The messages that make a new child go on where the old one was."""
-        request = msgspec.structs.replace(self.request, generated=tuple(map(tuple, self.generated)))
-        ended = sorted(set(range(len(request.seeds))) - self.open)
-        return [Submit(request), *(Abort(request.id, choice) for choice in ended)]
 
 
 class EngineProcess:
@@ -84,7 +49,8 @@ class EngineProcess:
         self._options = options
         self._link: Link | None = None
         self._card: ModelCard | None = None
-        self._live: dict[str, _Live] = {}
+        self._requests = LiveRequests()
+        self._adapters = AdapterRegistry()
         self._supervisor: asyncio.Task[None] | None = None
 
     @property
@@ -103,7 +69,12 @@ class EngineProcess:
         return self._link.pid if self._link else None
 
     async def start(self) -> None:
-        link = await self._load()
+        self._make_spool()
+        try:
+            link = await self._load()
+        except BaseException:
+            self._remove_spool()
+            raise
         self._supervisor = asyncio.create_task(self._supervise(link), name="engine supervisor")
 
     async def submit(self, request: Request) -> AsyncGenerator[TokenEvent]:
@@ -118,29 +89,39 @@ class EngineProcess:
             self.abort(request.id)
 
     def abort(self, request_id: str, choice: int | None = None) -> None:
-        live = self._live.get(request_id)
-        if live is None:
-            return
-        ending = set(live.open) if choice is None else live.open & {choice}
-        if choice is None:
-            del self._live[request_id]
-        live.aborted |= ending
-        for each in ending:
-            live.end(each)
-        if ending:
+        if self._requests.abort(request_id, choice):
             self._send(Abort(request_id, choice))
+
+    async def add_adapter(self, key: str, path: str) -> AdapterCard:
+        self._check_running()
+        answer = self._adapters.open(key, path)
+        self._send(AddAdapter(key, path))
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self.drop_adapter(key)
+            raise
+
+    def drop_adapter(self, key: str) -> None:
+        if self._adapters.drop(key):
+            self._send(DropAdapter(key))
+        self._adapters.forget(self._requests.adapters)
 
     async def close(self) -> None:
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.wait([self._supervisor])
+        self._remove_spool()
 
-    def _admit(self, request: Request) -> _Live:
+    def _check_running(self) -> None:
         if self._supervisor is None or self._supervisor.done():
             raise EngineError("the engine is not running")
-        if request.id in self._live:
-            raise ValueError(f"request id {request.id!r} is in use")
-        live = self._live[request.id] = _Live(request)
+
+    def _admit(self, request: Request) -> LiveRequest:
+        self._check_running()
+        if request.adapter is not None and not self._adapters.takes(request.adapter):
+            raise EngineError(f"adapter {request.adapter!r} is not loaded")
+        live = self._requests.open(request)
         self._send(Submit(request))
         return live
 
@@ -167,11 +148,10 @@ class EngineProcess:
                 self._link = None
                 await link.close()
                 _log.error("the engine process %d ended; starting a new one", link.pid)
-                self._quarantine()
+                self._requests.count_death()
+                self._adapters.count_death()
                 link = await self._reload()
-                for live in self._live.values():
-                    for message in live.again():
-                        link.send(message)
+                self._tell_everything(link)
         finally:
             self._link = None
             await link.close()
@@ -189,31 +169,32 @@ class EngineProcess:
             await asyncio.sleep(wait)
             wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
 
+    def _tell_everything(self, link: Link) -> None:
+        """To a new child. Adapters come before their requests, and what is dropped but in use is dropped after them."""
+        self._adapters.forget(self._requests.adapters)
+        for message in (*self._adapters.again(), *self._requests.again(), *self._adapters.drops_again()):
+            link.send(message)
+
     async def _dispatch(self, link: Link) -> None:
         async for step in link.steps():
             for event in step.events:
-                live = self._live.get(event.request_id)
-                if live is None:
-                    continue
-                if isinstance(event, Failed):
-                    live.events.put_nowait(_error_of(event))
-                elif isinstance(event, Prefilled) or event.choice in live.open:
-                    live.book(event)
-
-    def _quarantine(self) -> None:
-        """Fail the requests that were there at too many deaths."""
-        for live in self._live.values():
-            live.deaths += 1
-            if live.deaths >= _MOST_DEATHS:
-                live.events.put_nowait(EngineError("the engine ended again and again while working on this request"))
-        self._live = {name: live for name, live in self._live.items() if live.deaths < _MOST_DEATHS}
+                if isinstance(event, AdapterAdded | AdapterRefused):
+                    self._adapters.book(event)
+                else:
+                    self._requests.book(event)
 
     def _fail_all(self, reason: str) -> None:
-        for live in self._live.values():
-            live.events.put_nowait(EngineError(reason))
-        self._live.clear()
+        self._requests.fail_all(reason)
+        self._adapters.fail_waiting(reason)
 
+    def _make_spool(self) -> None:
+        """A folder for nobody else; children come and go, it stays until `close`."""
+        try:
+            spool = tempfile.mkdtemp(prefix="friendli-adapters-")
+        except OSError as error:
+            raise EngineError(f"no folder for adapters can be made: {error.strerror}") from error
+        self._options = msgspec.structs.replace(self._options, spool=spool)
 
-def _error_of(failed: Failed) -> EndpointError:
-    """A request that is itself to blame is told so."""
-    return EngineError(failed.message) if failed.field is None else RequestError(failed.message, field=failed.field)
+    def _remove_spool(self) -> None:
+        if self._options.spool is not None:
+            shutil.rmtree(self._options.spool, ignore_errors=True)

@@ -36,6 +36,11 @@ class Roster:
     def busy(self) -> bool:
         return bool(self._jobs)
 
+    @property
+    def adapters(self) -> set[str]:
+        """Those that its requests use."""
+        return {adapter for job in self._jobs.values() if (adapter := job.request.adapter) is not None}
+
     def job(self, request_id: str) -> Job:
         return self._jobs[request_id]
 
@@ -61,7 +66,7 @@ class Roster:
             self.end(sequence)
 
     def start(self, sequence: Sequence, prefix: list[int]) -> None:
-        """Let the oldest that waits run, behind the cached blocks of its prompt."""
+        """Let one that waits run, behind the cached blocks of its prompt."""
         self.waiting.remove(sequence)
         self.tables.begin(sequence, prefix)
         self.job_of(sequence).note_cached(sequence.computed)

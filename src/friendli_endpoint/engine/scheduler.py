@@ -6,6 +6,12 @@ between them nothing changes.
 Admission is optimistic: a prompt starts when its blocks are there, and when decodes later run out of blocks the
 youngest sequence gives its own back and computes again afterwards; the beams of a search do so together. The oldest is
 never preempted by a younger one, and one choice, or one search, alone always fits, so the engine always makes progress.
+
+Those that wait start in order of age, with one exception. The sequences that run have at most `ModelCard.adapters`
+different adapters. While there is no slot for the adapter of the oldest that waits, younger ones may pass it whose
+adapter runs already, so that the batch stays full; but `max_rows` of them at most, or its turn would never come: then
+only requests without an adapter pass, the adapters that run come to their ends, and it takes the first slot that is
+free. It waits for its slot alone, so whoever lacks rows or blocks is passed by nobody.
 """
 
 from __future__ import annotations
@@ -14,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from friendli_endpoint.engine.plan import Plan, Row
 from friendli_endpoint.engine.sequence import Phase
+from friendli_endpoint.engine.slots import AdapterSlots
 
 if TYPE_CHECKING:
     from friendli_endpoint.engine.plan import Limits
@@ -22,11 +29,12 @@ if TYPE_CHECKING:
 
 
 class Scheduler:
-    """A roster in, plans out."""
+    """A roster in, plans out; at most `adapters` different adapters run at once."""
 
-    def __init__(self, roster: Roster, limits: Limits) -> None:
+    def __init__(self, roster: Roster, limits: Limits, adapters: int) -> None:
         self._roster = roster
         self._limits = limits
+        self._adapters = adapters
 
     def plan(self) -> Plan:
         """The next step; empty when there is nothing to do."""
@@ -45,19 +53,34 @@ class Scheduler:
         return plan
 
     def _admit(self, plan: Plan, budget: int) -> None:
-        while self._roster.waiting:
-            sequence = self._roster.waiting[0]
-            prefix = self._roster.tables.cached(sequence)
-            if not self._has_room(sequence, prefix):
-                return
-            sequence.computed = len(prefix) * self._roster.tables.block_size
-            count = sequence.chunk(budget)
+        waiting, passed = self._roster.waiting, 0
+        if not waiting:
+            return
+        slots = AdapterSlots(self._roster.running, self._adapters, self._limits.max_rows)
+        while passed < len(waiting):
+            sequence = waiting[passed]
+            if not slots.admits(sequence):
+                passed += 1
+                continue
+            count = self._start(sequence, budget)
             if not count:
-                sequence.computed = 0
                 return
-            self._roster.start(sequence, prefix)
+            slots.take(sequence)
             budget -= count
             plan.rows.append(self._row(sequence, count))
+
+    def _start(self, sequence: Sequence, budget: int) -> int:
+        """Let one that waits run, if there is room; how many tokens it computes first, 0 when it goes on waiting."""
+        prefix = self._roster.tables.cached(sequence)
+        if not self._has_room(sequence, prefix):
+            return 0
+        sequence.computed = len(prefix) * self._roster.tables.block_size
+        count = sequence.chunk(budget)
+        if count:
+            self._roster.start(sequence, prefix)
+        else:
+            sequence.computed = 0
+        return count
 
     def _has_room(self, sequence: Sequence, prefix: list[int]) -> bool:
         """Whether to start it now: its rows, its blocks, and one more block for each row that already runs."""

@@ -32,7 +32,8 @@ class Sequence:
     The prompt is computed in chunks (prefill), the output one token a step (decode): also when it is computed again
     after a preemption or a restart, because only the same kernel gives the same bits. So a sequence is a decode row
     from the end of its prompt on, and wants a draw exactly when a row reaches its last token. `choice` is the slot of
-    a beam. `wanted` turns false when its choice is aborted while it still computes the prompt for others.
+    a beam. `wanted` turns false when its choice is aborted while it still computes the prompt for others. `passed`
+    counts the younger ones that have started since it has waited for a slot for its adapter.
     """
 
     request: Request
@@ -45,6 +46,7 @@ class Sequence:
     computed: int = 0
     phase: Phase = Phase.WAITING
     wanted: bool = True
+    passed: int = 0
 
     @property
     def prompt_length(self) -> int:

@@ -1,15 +1,16 @@
 """The engine's process: frames in, steps, frames out. `python -m friendli_endpoint.engine.worker FD`.
 
 FD is one end of a socket pair. The first frame is `EngineOptions`, the answer `Ready` or `LoadFailed`. The process ends
-when the other end closes, whatever the reason, so a server that was killed leaves no engine behind.
+when the other end closes, whatever the reason, so a server that was killed leaves no engine behind, and no spool.
 """
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Final, Literal
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 _CHUNK: Final = 1 << 16
 
 
+class OtherEndGone(Exception):  # noqa: N818 - the way this process ends
+    """Nobody waits for an answer any more."""
+
+
 class Inbox:
     """Messages of the other end, read by a thread so that a running step never blocks the writer."""
 
@@ -44,11 +49,11 @@ class Inbox:
         Thread(target=self._read, name="inbox", daemon=True).start()
 
     def take(self, *, wait: bool) -> Iterator[ToChild]:
-        """What has arrived, after waiting for the first message if asked; `EOFError` once the other end is gone."""
+        """What has arrived, after waiting for the first message if asked. Raises `OtherEndGone`."""
         while wait or not self._queue.empty():
             message = self._queue.get()
             if message is None:
-                raise EOFError
+                raise OtherEndGone
             if message != "wake":
                 yield message
             wait = False
@@ -72,15 +77,37 @@ def serve(connection: socket.socket) -> None:
     options = next(inbox.take(wait=True))
     if not isinstance(options, EngineOptions):
         raise TypeError("the first frame is not EngineOptions")
+    with _last_in(options.spool):
+        try:
+            model = find_loader(options.loader)(options)
+        except EndpointError as error:
+            _post(connection, LoadFailed(str(error)))
+        else:
+            _step(model, options, inbox, connection)
+
+
+@contextmanager
+def _last_in(spool: str | None) -> Iterator[None]:
+    """Remove the spool when the other end goes first: it does so only to end, and perhaps has not been able to.
+
+    A child that fails leaves it for the next one.
+    """
     try:
-        model = find_loader(options.loader)(options)
-    except EndpointError as error:
-        _post(connection, LoadFailed(str(error)))
-        return
-    # Closed in the end: grammars that still wait to be compiled would keep the process for as long as that takes.
-    with closing(_grammars(model, options)) as grammars, closing(_sampler(model, options)) as sampler:
-        limits = Limits(options.max_rows, options.step_tokens or max(512, 2 * options.max_rows))
-        core = EngineCore(model, sampler, limits, grammars=grammars, when_compiled=inbox.wake, verify=options.verify)
+        yield
+    except OtherEndGone:
+        if spool is not None:
+            shutil.rmtree(spool, ignore_errors=True)
+        raise
+
+
+def _step(model: StepModel, options: EngineOptions, inbox: Inbox, connection: socket.socket) -> None:
+    limits = Limits(options.max_rows, options.step_tokens or max(512, 2 * options.max_rows))
+    # All are closed in the end: what still waits in their threads would keep the process for as long as that takes.
+    with (
+        closing(_grammars(model, options)) as grammars,
+        closing(_sampler(model, options)) as sampler,
+        closing(EngineCore(model, sampler, limits, grammars=grammars, wake=inbox.wake, verify=options.verify)) as core,
+    ):
         _post(connection, Ready(model.card))
         _run(core, inbox, connection)
 
@@ -104,18 +131,18 @@ def _run(core: EngineCore, inbox: Inbox, connection: socket.socket) -> None:
 
 
 def _post(connection: socket.socket, message: FromEngine) -> None:
-    connection.sendall(encode_frame(message))
+    try:
+        connection.sendall(encode_frame(message))
+    except ConnectionError as error:
+        raise OtherEndGone from error
 
 
 def main() -> None:
     # A service manager's signals reach every process of a service; when to end is the server's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with socket.socket(fileno=int(sys.argv[1])) as connection:
-        try:
-            serve(connection)
-        except (EOFError, ConnectionError):
-            return  # the server is gone, and so is everybody who waits for an answer
+    with socket.socket(fileno=int(sys.argv[1])) as connection, suppress(OtherEndGone):
+        serve(connection)
 
 
 if __name__ == "__main__":

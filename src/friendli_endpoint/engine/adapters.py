@@ -1,0 +1,102 @@
+"""The adapters of a core, by key: loaded beside the steps, forgotten once nobody uses them."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from friendli_endpoint.engine.vocabulary import AdapterAdded, AdapterRefused
+from friendli_endpoint.errors import AdapterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Set
+
+    from friendli_endpoint.engine.step_model import StepModel
+    from friendli_endpoint.engine.vocabulary import AdapterCard, Event
+
+_log = logging.getLogger(__name__)
+
+
+class Adapters:
+    """Each key is loading, then loaded, then gone; one that cannot be loaded is gone at once.
+
+    Dropping a key keeps new requests from naming it and changes nothing else: what is loading is loaded to its end and
+    reported, who waits for it is served, and then it goes. All of this happens in `settle`, between two steps.
+    `when_loaded` is called from any thread when `settle` has something to do.
+    """
+
+    def __init__(self, model: StepModel, when_loaded: Callable[[], None]) -> None:
+        self._model = model
+        self._when_loaded = when_loaded
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="adapter")  # one after another: each is slow
+        self._loading: dict[str, Future[AdapterCard]] = {}
+        self._loaded: set[str] = set()
+        self._dropped: set[str] = set()
+
+    def add(self, key: str, path: str) -> None:
+        """Begin to load an adapter. ValueError when the key is in use."""
+        if self.has(key):
+            raise ValueError(f"adapter key {key!r} is in use")
+        self._loading[key] = loading = self._load(key, path)
+        loading.add_done_callback(lambda _: self._when_loaded())
+
+    def drop(self, key: str) -> None:
+        """Let a key go once nobody uses it; unknown keys are ignored."""
+        if self.has(key):
+            self._dropped.add(key)
+
+    def has(self, key: str) -> bool:
+        """Whether a request that was let in can go on with this adapter, now or when it is loaded."""
+        return key in self._loading or key in self._loaded
+
+    def takes(self, key: str) -> bool:
+        """Whether a new request may name this adapter."""
+        return self.has(key) and key not in self._dropped
+
+    def is_loading(self, key: str) -> bool:
+        return key in self._loading
+
+    def busy(self, in_use: Callable[[], Set[str]]) -> bool:
+        """Whether `settle` has something to do."""
+        return any(loading.done() for loading in self._loading.values()) or bool(self._unused(in_use))
+
+    def settle(self, in_use: Callable[[], Set[str]]) -> list[Event]:
+        """Enter what has been loaded, forget what was dropped and is not in `in_use`, the keys that requests name."""
+        done = [key for key, loading in self._loading.items() if loading.done()]
+        events = [self._enter(key, self._loading.pop(key)) for key in done]
+        for key in self._unused(in_use):
+            self._dropped.remove(key)
+            self._loaded.remove(key)
+            self._model.drop_adapter(key)
+        return events
+
+    def close(self) -> None:
+        """Give up what has not begun to be loaded, wait for what has."""
+        self._loader.shutdown(cancel_futures=True)
+
+    def _load(self, key: str, path: str) -> Future[AdapterCard]:
+        if self._model.card.adapters:
+            return self._loader.submit(self._model.add_adapter, key, path)
+        refused: Future[AdapterCard] = Future()
+        refused.set_exception(AdapterError("this engine has no room for adapters"))
+        return refused
+
+    def _enter(self, key: str, loading: Future[AdapterCard]) -> Event:
+        if (error := loading.exception()) is not None:
+            self._dropped.discard(key)
+            return _refusal(key, error)
+        self._loaded.add(key)
+        return AdapterAdded(key, loading.result())
+
+    def _unused(self, in_use: Callable[[], Set[str]]) -> Set[str]:
+        leaving = self._dropped & self._loaded
+        return leaving - in_use() if leaving else leaving
+
+
+def _refusal(key: str, error: BaseException) -> AdapterRefused:
+    """An adapter that we failed on must not take the engine down."""
+    if isinstance(error, AdapterError):
+        return AdapterRefused(key, str(error))
+    _log.error("adapter %s could not be loaded", key, exc_info=error)
+    return AdapterRefused(key, "the engine failed to load the adapter; its log says why")
