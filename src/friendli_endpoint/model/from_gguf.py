@@ -110,9 +110,13 @@ def _divided(rope: Rope, factors: StoredTensor) -> Rope:
     return Rope(rope.frequencies / factors.float32())
 
 
+def permuted_rows(config: ModelConfig) -> dict[str, NDArray[np.intp]]:
+    """Which stored row of q and k comes at each place: each head's channels from neighbouring pairs to two halves."""
+    return {"q": _halves(config.heads, config.head_size), "k": _halves(config.kv_heads, config.head_size)}
+
+
 def _unpermuted(tensors: Mapping[str, StoredTensor], config: ModelConfig) -> dict[str, StoredTensor]:
-    """q and k with each head's channels back from neighbouring pairs to two halves."""
-    orders = {"q": _halves(config.heads, config.head_size), "k": _halves(config.kv_heads, config.head_size)}
+    orders = permuted_rows(config)
     names = {f"{layer_tensor(i, part)}{leaf}": part for i in range(config.layers) for part in orders for leaf in LEAVES}
     return {name: each.reordered(orders[names[name]]) if name in names else each for name, each in tensors.items()}
 
