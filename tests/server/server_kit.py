@@ -6,6 +6,7 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -15,7 +16,8 @@ from tokenizers import decoders, models, pre_tokenizers
 
 from friendli_endpoint.config import ServerSettings
 from friendli_endpoint.engine.fake import FakeEngine
-from friendli_endpoint.server.app import COMPLETIONS_PATH, create_app
+from friendli_endpoint.errors import HubError
+from friendli_endpoint.server.app import ADAPTERS_PATH, COMPLETIONS_PATH, create_app
 from friendli_endpoint.server.deployment import Deployment
 from friendli_endpoint.server.host import Stop, host
 from friendli_endpoint.server.listen import base_url, listen
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from friendli_endpoint.engine.vocabulary import Request
 
 EOS = 256
+ADAPTERS = ADAPTERS_PATH.format(endpoint_id="demo")
 
 
 def byte_tokenizer() -> Tokenizer:
@@ -74,30 +77,63 @@ class Server:
             COMPLETIONS_PATH, content=content, headers={"Content-Type": "application/json"} | headers
         )
 
+    async def text(self, model: str = "demo", **fields: object) -> str:
+        """What a request for `model` is answered, which has to be good."""
+        reply = await self.post(model=model, **fields)
+        assert reply.status_code == 200, reply.text
+        return reply.json()["choices"][0]["text"]
+
+    async def put(self, route: str, source: object) -> httpx2.Response:
+        return await self.client.put(f"{ADAPTERS}/{route}", json={"source": source})
+
+    async def remove(self, route: str) -> httpx2.Response:
+        return await self.client.delete(f"{ADAPTERS}/{route}")
+
+    async def routes(self) -> dict[str, str]:
+        """The source of each route."""
+        listed = (await self.client.get(ADAPTERS)).json()["data"]
+        return {adapter["route"]: adapter["source"] for adapter in listed}
+
 
 def settings(**fields: object) -> ServerSettings:
     return msgspec.structs.replace(ServerSettings(port=0), **fields)
 
 
+def find_adapter(source: str) -> Path:
+    """Where an adapter's files are: every source is a path, but for those that begin with "no-"."""
+    if source.startswith("no-"):
+        raise HubError(f"there is no adapter called {source}")
+    return Path(source)
+
+
+def deployment_of(engine: FakeEngine, **served: object) -> Deployment:
+    return Deployment("demo", engine, byte_tokenizer(), **({"resolve_adapter": find_adapter} | served))
+
+
 @asynccontextmanager
-async def in_process(engine: FakeEngine | None = None, **limits: object) -> AsyncIterator[Server]:
-    """The application called directly, without sockets."""
+async def in_process(
+    engine: FakeEngine | None = None, *, served: dict[str, object] | None = None, **limits: object
+) -> AsyncIterator[Server]:
+    """The application called directly, without sockets. `served`: of the deployment."""
     engine = engine or FakeEngine()
-    await engine.start()
-    app = create_app(Deployment("demo", engine, byte_tokenizer()), settings(**limits))
+    deployment = deployment_of(engine, **(served or {}))
+    await deployment.start()
+    app = create_app(deployment, settings(**limits))
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         yield Server(engine, client)
 
 
 @asynccontextmanager
-async def on_socket(engine: FakeEngine | None = None, **limits: object) -> AsyncIterator[Server]:
-    """A real server on a free port."""
+async def on_socket(
+    engine: FakeEngine | None = None, *, served: dict[str, object] | None = None, **limits: object
+) -> AsyncIterator[Server]:
+    """A real server on a free port. `served`: of the deployment."""
     engine = engine or FakeEngine()
     chosen = settings(**limits)
     with listen(chosen.host, chosen.port) as listener:
         stop, ready = Stop(), asyncio.Event()
-        deployment = Deployment("demo", engine, byte_tokenizer())
+        deployment = deployment_of(engine, **(served or {}))
         hosting = asyncio.create_task(host(deployment, chosen, listener, stop, ready.set))
         url = base_url(listener)
         await ready.wait()

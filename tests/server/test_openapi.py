@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from server_kit import Server, play
 
 from friendli.models import CompletionsBody
@@ -9,6 +11,7 @@ from friendli_endpoint.config import ServerSettings
 from friendli_endpoint.engine.fake import FakeEngine
 from friendli_endpoint.server.app import create_app
 from friendli_endpoint.server.deployment import Deployment
+from friendli_endpoint.server.routes import ConfiguredAdapter
 
 
 def _references(node: object) -> set[str]:
@@ -43,14 +46,30 @@ def test_every_reference_leads_somewhere() -> None:
 def test_every_path_is_described_with_the_methods_that_it_takes() -> None:
     async def scenario(server: Server) -> None:
         paths = (await server.client.get("/openapi.json")).json()["paths"]
-        assert {path: set(operations) for path, operations in paths.items()} == {
+        assert {path: set(operations) - {"parameters"} for path, operations in paths.items()} == {
             "/dedicated/v1/completions": {"post"},
+            "/dedicated/v1/endpoints/{endpoint_id}/adapters": {"get"},
+            "/dedicated/v1/endpoints/{endpoint_id}/adapters/{route}": {"get", "put", "delete"},
             "/health": {"get"},
             "/ready": {"get"},
         }
         for path, operations in paths.items():
-            for method in operations:
-                assert (await server.client.request(method, path)).status_code not in (404, 405)
+            for method in sorted(set(operations) - {"parameters"}, reverse=True):  # DELETE last
+                assert (await server.client.request(method, _filled(path))).status_code not in (404, 405)
+
+    play(scenario, served={"adapters": [ConfiguredAdapter("pirate", "p", Path("p"))]})
+
+
+def _filled(path: str) -> str:
+    return path.format(endpoint_id="demo", route="pirate")
+
+
+def test_an_adapter_is_described_as_it_is_shown() -> None:
+    async def scenario(server: Server) -> None:
+        schemas = (await server.client.get("/openapi.json")).json()["components"]["schemas"]
+        shown = (await server.put("pirate", "p")).json()
+        assert list(shown) == list(schemas["Adapter"]["properties"])
+        assert schemas["AdapterSource"]["required"] == ["source"]
 
     play(scenario)
 

@@ -50,8 +50,8 @@ class FakeEngine:
     embeddings are taken and change nothing. At most `rows` requests run at once, the others wait. A step takes
     `step_seconds`. `submitted` and `aborted` record what was asked; `live` holds the ids that wait or run.
 
-    `adapters` holds the paths of those that are there by key, `dropped` the keys of those that were; all of them have
-    the card `FAKE_ADAPTER`. A request for another key fails.
+    `adapters` holds the paths of those that are there by key, `adding` the keys of those that are on their way,
+    `dropped` of those that were there; all of them have the card `FAKE_ADAPTER`. A request for another key fails.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class FakeEngine:
         self.fail_with: Exception | None = None
         """Raised by every request at its next step, when set."""
         self.adapters: dict[str, str] = {}
+        self.adding: set[str] = set()
         self.dropped: list[str] = []
         self.refuse_adapters_with: Exception | None = None
         """Raised for every adapter that is to be added, when set."""
@@ -121,7 +122,11 @@ class FakeEngine:
     async def add_adapter(self, key: str, path: str) -> AdapterCard:
         if key in self.adapters or key in self.dropped:
             raise ValueError(f"the key {key!r} has been used")
-        await self._taking_adapters.wait()
+        self.adding.add(key)
+        try:
+            await self._taking_adapters.wait()
+        finally:
+            self.adding.remove(key)
         if error := self.refuse_adapters_with or self.fail_with:
             raise error
         self.adapters[key] = path

@@ -34,17 +34,16 @@ class App:
         self.admission = Admission(settings.max_requests)
         gate = Gate(deployment, self.admission)
         self.management = Management(deployment, settings, gate)
-        router = Router(
-            routes=[
-                Route(COMPLETIONS_PATH, Completions(deployment, settings, self.admission, gate), methods=["POST"]),
-                Route("/health", Health(), methods=["GET"]),
-                Route("/ready", Ready(gate), methods=["GET"]),
-                Route(OPENAPI_PATH, OpenApi(), methods=["GET"]),
-                Route(ADAPTERS_PATH, AdaptersRoute(self.management), methods=["GET"]),
-                Route(f"{ADAPTERS_PATH}/{{route}}", AdapterRoute(self.management), methods=["GET", "PUT", "DELETE"]),
-            ],
-            redirect_slashes=False,
+        adapter_path = f"{ADAPTERS_PATH}/{{route}}"
+        self.routes = (
+            Route(COMPLETIONS_PATH, Completions(deployment, settings, self.admission, gate), methods=["POST"]),
+            Route("/health", Health(), methods=["GET"]),
+            Route("/ready", Ready(gate), methods=["GET"]),
+            Route(OPENAPI_PATH, OpenApi(), methods=["GET"]),
+            Route(ADAPTERS_PATH, AdaptersRoute(self.management), methods=["GET"]),
+            Route(adapter_path, AdapterRoute(self.management), methods=["GET", "PUT", "DELETE"]),
         )
+        router = Router(self.routes, redirect_slashes=False)
         self._app: ASGIApp = ErrorBoundary(HeaderLimit(BearerAuth(router, settings, USER_PATHS)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
