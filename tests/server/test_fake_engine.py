@@ -9,9 +9,9 @@ from contextlib import aclosing
 import pytest
 from server_kit import until
 
-from friendli_endpoint.engine.fake import FakeEngine
+from friendli_endpoint.engine.fake import FAKE_ADAPTER, FakeEngine
 from friendli_endpoint.engine.vocabulary import Controls, Finished, Prefilled, Report, Request, Sampled, TokenEvent
-from friendli_endpoint.errors import EngineError
+from friendli_endpoint.errors import AdapterError, EngineError
 
 
 def _request(name: str = "a", **fields: object) -> Request:
@@ -89,6 +89,46 @@ def test_no_more_requests_run_at_once_than_there_are_rows() -> None:
 
         await asyncio.gather(follow("a"), follow("b"))
         assert order == sorted(order)
+
+    asyncio.run(main())
+
+
+def test_tokens_depend_on_the_adapters_path_and_an_unknown_key_is_refused() -> None:
+    async def main() -> None:
+        engine = FakeEngine()
+        for key, path in (("a@1", "a"), ("a@2", "b"), ("b@3", "a")):
+            assert await engine.add_adapter(key, path) == FAKE_ADAPTER
+        base, one, two, three = [
+            [event.token for event in await _events(engine, _request(adapter=key)) if isinstance(event, Sampled)]
+            for key in (None, "a@1", "a@2", "b@3")
+        ]
+        assert one == three
+        assert len({tuple(base), tuple(one), tuple(two)}) == 3
+        engine.drop_adapter("a@1")
+        engine.drop_adapter("nobody")
+        assert (engine.adapters, engine.dropped) == ({"a@2": "b", "b@3": "a"}, ["a@1"])
+        for key in ("a@1", "nobody"):
+            with pytest.raises(EngineError, match=f"no adapter '{key}'"):
+                await _events(engine, _request(adapter=key))
+
+    asyncio.run(main())
+
+
+def test_an_adapter_can_be_held_and_refused_and_its_key_is_used_once() -> None:
+    async def main() -> None:
+        engine = FakeEngine()
+        engine.stall_adapters()
+        adding = asyncio.create_task(engine.add_adapter("a@1", "a"))
+        await until(lambda: engine.adding == {"a@1"})
+        assert not engine.adapters
+        engine.refuse_adapters_with = AdapterError("use_dora is not supported")
+        engine.resume_adapters()
+        with pytest.raises(AdapterError, match="use_dora"):
+            await adding
+        engine.refuse_adapters_with = None
+        await engine.add_adapter("a@2", "a")
+        with pytest.raises(ValueError, match="has been used"):
+            await engine.add_adapter("a@2", "a")
 
     asyncio.run(main())
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from server_kit import Server, play
+from server_kit import Server, deployment_of, play
 
 from friendli.models import CompletionsBody
 from friendli_endpoint.config import ServerSettings
 from friendli_endpoint.engine.fake import FakeEngine
-from friendli_endpoint.server.app import create_app
+from friendli_endpoint.server.app import OPENAPI_PATH, create_app
 from friendli_endpoint.server.deployment import Deployment
 from friendli_endpoint.server.routes import ConfiguredAdapter
 
@@ -46,6 +46,8 @@ def test_every_reference_leads_somewhere() -> None:
 def test_every_path_is_described_with_the_methods_that_it_takes() -> None:
     async def scenario(server: Server) -> None:
         paths = (await server.client.get("/openapi.json")).json()["paths"]
+        served = create_app(deployment_of(FakeEngine()), ServerSettings()).routes
+        assert paths.keys() == {route.path for route in served} - {OPENAPI_PATH}
         assert {path: set(operations) - {"parameters"} for path, operations in paths.items()} == {
             "/dedicated/v1/completions": {"post"},
             "/dedicated/v1/endpoints/{endpoint_id}/adapters": {"get"},

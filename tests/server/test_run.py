@@ -15,14 +15,28 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
-from server_kit import Server, body, byte_tokenizer, events, on_socket, play_on_socket, says, settings, until
+from server_kit import (
+    ADAPTERS,
+    Server,
+    body,
+    byte_tokenizer,
+    deployment_of,
+    events,
+    on_socket,
+    play_on_socket,
+    says,
+    settings,
+    until,
+)
 
 from friendli_endpoint.config import Settings, load_settings
 from friendli_endpoint.engine.fake import FakeEngine
-from friendli_endpoint.errors import ConfigError, ModelError
-from friendli_endpoint.server.app import COMPLETIONS_PATH
+from friendli_endpoint.errors import AdapterError, ConfigError, HubError, ModelError
+from friendli_endpoint.server.app import COMPLETIONS_PATH, create_app
 from friendli_endpoint.server.deployment import Deployment
 from friendli_endpoint.server.listen import listen
+from friendli_endpoint.server.loading import load as load_deployment
+from friendli_endpoint.server.routes import ConfiguredAdapter
 from friendli_endpoint.server.run import Load, curl_line, embedded, serve
 
 if TYPE_CHECKING:
@@ -174,6 +188,67 @@ def test_an_embedded_server_ends_with_the_program_around_it() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert not engine.live
+
+
+def test_configured_adapters_are_there_before_the_server_is_ready() -> None:
+    async def main() -> None:
+        engine = FakeEngine()
+        engine.stall_adapters()
+        adapters = [ConfiguredAdapter("pirate", "org/pirate", Path("/cache/pirate"))]
+        deployment = deployment_of(engine, adapters=adapters)
+        starting = asyncio.create_task(deployment.start())
+        await until(lambda: bool(engine.adding))
+        client = httpx2.AsyncClient(transport=httpx2.ASGITransport(create_app(deployment, settings())))
+        async with client:
+            for path, content in (
+                ("/ready", None),
+                (COMPLETIONS_PATH, body()),
+                (COMPLETIONS_PATH, body(model="demo:x")),
+            ):
+                method = "GET" if content is None else "POST"
+                assert (await client.request(method, f"http://t{path}", json=content)).status_code == 503
+            engine.resume_adapters()
+            await starting
+            assert (await client.get("http://t/ready")).status_code == 200
+            assert (await client.get(f"http://t{ADAPTERS}/pirate")).json()["source"] == "org/pirate"
+        assert list(engine.adapters.values()) == ["/cache/pirate"]
+
+    asyncio.run(main())
+
+
+def test_an_adapter_that_the_engine_refuses_ends_the_start_with_its_route() -> None:
+    engine = FakeEngine()
+    engine.refuse_adapters_with = AdapterError("use_dora is not supported.")
+    adapters = [ConfiguredAdapter("pirate", "./p", Path("p"))]
+    with (
+        pytest.raises(AdapterError, match=r"adapter 'pirate' \(\./p\): use_dora is not supported"),
+        embedded(load_settings(), load=lambda *_: deployment_of(engine, adapters=adapters)),
+    ):
+        pass
+    assert not engine.ready
+
+
+@pytest.mark.parametrize("error", [HubError, AdapterError])
+def test_an_adapter_that_is_not_there_is_told_before_a_model_is_looked_for(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(source: str, *, progress: object = None) -> Path:
+        if source == "./nothing":
+            raise error("there is nothing at ./nothing")
+        return Path(source)
+
+    monkeypatch.setattr("friendli_endpoint.hub.resolve_adapter", find, raising=False)
+    chosen = load_settings(endpoint={"model": "no-such-model", "adapters": {"a": "./a", "pirate": "./nothing"}})
+    with pytest.raises(error, match=r"adapter 'pirate': there is nothing at \./nothing"):
+        load_deployment(chosen)
+
+
+def test_an_embedded_servers_token_is_an_admins() -> None:
+    engine = FakeEngine()
+    with embedded(load_settings(server={"admin_tokens": ["flp_other"]}), load=_loading(engine)) as server:
+        url, own = server.base_url + ADAPTERS, {"Authorization": f"Bearer {server.token}"}
+        assert httpx2.get(url, headers=own).json()["data"] == []
+        assert httpx2.get(url, headers={"Authorization": "Bearer flp_other"}).status_code == 401
 
 
 def test_health_answers_while_the_engine_loads() -> None:

@@ -20,6 +20,7 @@ port = 9000
 tokens = ["flp_a", "sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"]
 max_requests = 7
 drain_seconds = 2
+admin_tokens = ["flp_admin"]
 
 [endpoints.mine]
 model = "org/name"
@@ -27,6 +28,12 @@ weights = "f16"
 threads = 3
 kv_tokens = 4096
 max_rows = 8
+resident_adapters = 4
+max_adapters = 9
+
+[endpoints.mine.adapters]
+pirate = "./adapters/pirate"
+"v1.2" = "org/name"
 """
 
 
@@ -47,10 +54,20 @@ def test_a_file_says_everything(tmp_path: Path) -> None:
     settings = load_settings(_file(tmp_path, FULL))
     assert settings.endpoint == (
         "mine",
-        EndpointSettings(model="org/name", weights="f16", threads=3, kv_tokens=4096, max_rows=8),
+        EndpointSettings(
+            model="org/name",
+            weights="f16",
+            threads=3,
+            kv_tokens=4096,
+            max_rows=8,
+            adapters={"pirate": "./adapters/pirate", "v1.2": "org/name"},
+            resident_adapters=4,
+            max_adapters=9,
+        ),
     )
     assert (settings.server.host, settings.server.port, settings.server.max_requests) == ("0.0.0.0", 9000, 7)  # noqa: S104
     assert len(settings.server.tokens) == 2
+    assert len(settings.server.admin_tokens) == 1
 
 
 def test_flags_lie_over_the_file_and_none_is_no_flag(tmp_path: Path) -> None:
@@ -59,6 +76,21 @@ def test_flags_lie_over_the_file_and_none_is_no_flag(tmp_path: Path) -> None:
     )
     assert (settings.server.port, settings.server.host) == (0, "0.0.0.0")  # noqa: S104
     assert (settings.endpoint[1].model, settings.endpoint[1].threads) == ("other", 3)
+
+
+def test_adapters_of_flags_are_laid_over_those_of_the_file_by_route(tmp_path: Path) -> None:
+    flags = {"adapters": {"pirate": "/other", "legal": "x=y"}, "resident_adapters": None}
+    endpoint = load_settings(_file(tmp_path, FULL), endpoint=flags).endpoint[1]
+    assert endpoint.adapters == {"pirate": "/other", "v1.2": "org/name", "legal": "x=y"}
+    assert endpoint.resident_adapters == 4
+    assert load_settings(endpoint={"adapters": {"pirate": "/p"}}).endpoint[1].adapters == {"pirate": "/p"}
+    assert load_settings(endpoint={"adapters": None}).endpoint[1].adapters == {}
+
+
+@pytest.mark.parametrize("route", ["", "a:b", "a/b", "-a", "a b", "x" * 65, "é"])
+def test_a_route_that_no_path_can_name_is_told_by_flag_as_well(route: str) -> None:
+    with pytest.raises(ConfigError, match=r"^the flags: endpoints\.demo\.adapters\..* cannot be a route: use 1 to 64"):
+        load_settings(endpoint={"adapters": {route: "/p"}})
 
 
 def test_flags_alone_make_an_endpoint() -> None:
@@ -83,6 +115,29 @@ WRONG = {
     "token that is no text": ("[server]\ntokens = [1]\n", "server.tokens[0]: Expected `str`"),
     "server is no table": ("server = 1\n", "server should be a table, [server]"),
     "endpoint is no table": ("[endpoints]\na = 1\n", "endpoints.a should be a table, [endpoints.a]"),
+    "admin token that is no text": ("[server]\nadmin_tokens = [1]\n", "server.admin_tokens[0]: Expected `str`"),
+    "no adapters in memory": (
+        "[endpoints.a]\nresident_adapters = 0\n",
+        "endpoints.a.resident_adapters: Expected `int`",
+    ),
+    "adapters are no table": ("[endpoints.a]\nadapters = 1\n", "endpoints.a.adapters should be a table"),
+    "bad route": (
+        '[endpoints.a.adapters]\n"a:b" = "x"\n',
+        "endpoints.a.adapters.a:b: 'a:b' cannot be a route: use 1 to",
+    ),
+    "source that is no text": (
+        "[endpoints.a.adapters]\nb = 1\n",
+        "endpoints.a.adapters.b should be a path or a hub id",
+    ),
+    "empty source": ('[endpoints.a.adapters]\nb = " "\n', "endpoints.a.adapters.b should be a path or a hub id"),
+    "route with a dot": (
+        '[endpoints.a.adapters]\nv1.2 = "x"\n',
+        "adapters.v1 should be a path or a hub id, as text; a",
+    ),
+    "too many adapters": (
+        '[endpoints.a]\nmax_adapters = 1\n[endpoints.a.adapters]\nb = "x"\nc = "x"\n',
+        "endpoints.a.adapters are 2, more than max_adapters, 1",
+    ),
     "two endpoints": ("[endpoints.a]\n[endpoints.b]\n", "a, b are 2 endpoints; one server serves one"),
     "bad id": ('[endpoints."a:b"]\n', "'a:b' cannot be an endpoint id"),
     "not loopback": ('[server]\nhost = "0.0.0.0"\n', "so it needs a token"),
@@ -120,6 +175,7 @@ def test_any_other_address_needs_a_token(host: str) -> None:
     with pytest.raises(ConfigError, match="needs a token"):
         load_settings(server={"host": host})
     assert load_settings(server={"host": host, "tokens": ["flp_x"]}).server.host == host
+    assert load_settings(server={"host": host, "admin_tokens": ["flp_x"]}).server.host == host
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -128,6 +184,6 @@ def test_settings_cannot_be_changed() -> None:
 
 
 def test_tokens_in_clear_are_not_kept() -> None:
-    settings = load_settings(server={"tokens": ["flp_secret"]})
+    settings = load_settings(server={"tokens": ["flp_secret"], "admin_tokens": ["flp_secret_too"]})
     assert "flp_secret" not in repr(settings)
     assert not any("flp_secret" in str(value) for value in msgspec.structs.asdict(settings.server).values())
