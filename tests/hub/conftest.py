@@ -1,15 +1,19 @@
-"""A package index of one small wheel, and a cache of its own for every test."""
+"""A package index of one small wheel, a small hub, and a cache of its own for every test."""
 
 from __future__ import annotations
 
+import threading
+from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
+from small_hub import SmallHub
 from small_wheel import build
 
 from friendli_endpoint.hub import known
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -29,3 +33,14 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> known.KnownModel:
     model = build(index)
     monkeypatch.setitem(known.KNOWN, "small", model)
     return model
+
+
+@pytest.fixture
+def hub_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), SmallHub) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        yield
+        server.shutdown()
+        thread.join()

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from hashlib import sha1
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from friendli_endpoint import hub
 from friendli_endpoint.errors import HubError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def hf_folder(path: Path, *names: str) -> Path:
@@ -76,6 +68,12 @@ def test_a_path_that_is_no_model_is_told_what_a_model_is(
         hub.resolve(name)
 
 
+@pytest.mark.parametrize("name", ["~nobody-has-this-name/model", "./" + "x" * 5000])
+def test_a_path_that_cannot_be_is_told_what_a_model_is(name: str) -> None:
+    with pytest.raises(HubError, match="cannot be read"):
+        hub.resolve(name)
+
+
 # Names that mean nothing
 
 
@@ -86,7 +84,7 @@ def test_a_typo_gets_a_suggestion(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", "gpt-5", "a\0b", "x\ny", "a/b/c", "a/../../b.gguf", "x" * 5000, "-", "\ud800"]
+    "name", ["", " ", "gpt-5", "a\0b", "x\ny", "a/b/c", "a/../../b.gguf", "x" * 5000, "-", "\ud800", "./\ud800"]
 )
 def test_a_name_that_means_nothing_is_told_the_known_ones(name: str) -> None:
     with pytest.raises(HubError, match="known ones: smollm2-135m") as raised:
@@ -95,64 +93,6 @@ def test_a_name_that_means_nothing_is_told_the_known_ones(name: str) -> None:
 
 
 # The Hugging Face hub
-
-FILES = {
-    "full": ["config.json", "tokenizer.json", "model.safetensors", "consolidated.safetensors", "model.bin", "a.gguf"],
-    "ggufs": ["README.md", "q4/model.gguf"],
-    "gated": [],
-}
-COMMIT = "c0ffee" + "0" * 34
-
-
-def content(name: str) -> bytes:
-    return b"GGUF" if name.endswith(".gguf") else b"{}"
-
-
-def entry(name: str) -> dict[str, object]:
-    return {"type": "file", "path": name, "size": len(content(name)), "oid": sha1(content(name)).hexdigest()}  # noqa: S324
-
-
-class Hub(BaseHTTPRequestHandler):
-    """As much of the hub's HTTP as fetching a repository takes."""
-
-    def do_GET(self) -> None:
-        match self.path.partition("?")[0].strip("/").split("/"):
-            case ["api", "models", "org", "gated", *_]:
-                self.answer(403, b"{}", {"X-Error-Code": "GatedRepo"})
-            case ["api", "models", "org", name, "tree", *_]:
-                self.answer(200, json.dumps([entry(file) for file in FILES[name]]).encode(), {})
-            case ["api", "models", "org", name, *_] if name in FILES:
-                siblings = [{"rfilename": file} for file in FILES[name]]
-                self.answer(200, json.dumps({"id": f"org/{name}", "sha": COMMIT, "siblings": siblings}).encode(), {})
-            case ["org", name, "resolve", _, *file] if "/".join(file) in FILES[name]:
-                data = content(file[-1])
-                self.answer(200, data, {"ETag": f'"{sha1(data).hexdigest()}"', "X-Repo-Commit": COMMIT})  # noqa: S324
-            case _:
-                self.answer(404, b"{}", {"X-Error-Code": "RepoNotFound"})
-
-    do_HEAD = do_GET  # noqa: N815
-
-    def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body)), "Content-Type": "application/json"}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def hub_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-        yield
-        server.shutdown()
-        thread.join()
 
 
 def test_a_hub_id_fetches_what_a_model_needs_and_no_more(hub_server: None, cache: Path) -> None:

