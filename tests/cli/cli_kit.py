@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenizers import Tokenizer as Backend
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from friendli_endpoint.server.run import Embedded
 
+EXAMPLE = Path(__file__).parents[2] / "examples/adapters/pirate"
 END = 256
 # Nothing of the caller's environment may name a server or a token.
 CLEAN = {"FRIENDLI_SERVER_URL": "", "FRIENDLI_TOKEN": ""}

@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from cli_kit import finished, run, start
+from cli_kit import EXAMPLE, finished, run, start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +23,13 @@ def test_without_a_server_one_is_started_for_the_call(default_model: Path) -> No
     assert "Paris" in output
     assert errors.startswith(f"No server is named: starting an endpoint with {default_model} here")
     assert len(errors.splitlines()) == 1
+
+
+def test_without_a_server_an_adapter_answers_in_one_line(default_model: Path) -> None:
+    answers = ["--adapter", f"pirate={EXAMPLE}", "--model", f"{default_model}:pirate", "--temperature", "0"]
+    code, output, _ = finished(start("complete", "How do I become rich?", *answers, "--max-tokens", "16"))
+    assert code == 0
+    assert "matey" in output
 
 
 def test_serve_announces_itself_serves_and_ends_on_sigterm(default_model: Path) -> None:
