@@ -35,7 +35,7 @@ class Deployment:
     tokenizer: Tokenizer
     adapters: InitVar[Sequence[ConfiguredAdapter]] = ()
     max_adapters: InitVar[int] = EndpointSettings().max_adapters
-    resolve_adapter: InitVar[Callable[[str], Path]] = lambda source: hub.resolve_adapter(source)
+    resolve_adapter: InitVar[Callable[[str], Path]] = hub.resolve_adapter
     routes: Routes = field(init=False)
 
     def __post_init__(
