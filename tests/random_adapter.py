@@ -101,7 +101,7 @@ def write_peft_tensors(
     folder.mkdir(parents=True, exist_ok=True)
     config = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 8, "lora_alpha": 16, "bias": "none"} | fields
     (folder / "adapter_config.json").write_text(json.dumps(config))
-    stored = {name: np.ascontiguousarray(_encoded(values, dtype)) for name, values in tensors.items()}
+    stored = {name: _encoded(values, dtype).copy(order="C") for name, values in tensors.items()}
     data = save(stored, {"format": "pt"})
     (folder / "adapter_model.safetensors").write_bytes(_renamed(data, b'"U16"', b'"BF16"'))
     return folder

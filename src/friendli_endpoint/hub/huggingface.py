@@ -124,7 +124,8 @@ def _explained(name: str, repository: str, kind: Kind) -> Iterator[None]:
         ) from error
     except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
         raise HubError(
-            f"the Hugging Face hub has no {kind.noun} {repository}; check the id (a private one needs HF_TOKEN), or the path"
+            f"the Hugging Face hub has no {kind.noun} {repository}; "
+            "check the id (a private one needs HF_TOKEN), or the path"
         ) from error
     except errors.LocalEntryNotFoundError as error:
         raise HubError(_offline(name, kind)) from error

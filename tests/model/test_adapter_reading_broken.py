@@ -1,0 +1,127 @@
+"""Whatever is wrong with an adapter's files is an AdapterError, never another exception."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from friendli_endpoint.errors import AdapterError
+from friendli_endpoint.model.adapters import read_adapter
+from friendli_endpoint.model.from_folder import read_folder
+from random_adapter import matrices, peft_tensors, write_gguf, write_peft, write_peft_tensors
+from random_model import write_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from friendli_endpoint.model.config import ModelConfig
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+FLIPS = 600
+SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> ModelConfig:
+    return read_folder(write_folder(tmp_path_factory.mktemp("models") / "tiny")).config
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_peft(tmp_path / "adapter", targets=["q", "down"], alpha_pattern={"q_proj": 8})
+
+
+def refused(path: Path, config: ModelConfig) -> None:
+    with pytest.raises(AdapterError) as caught:
+        read_adapter(path, config)
+    assert str(caught.value)
+
+
+def changed_bytes(whole: bytes, header: int) -> Iterator[bytes]:
+    rng = np.random.default_rng(3)
+    for place, value in zip(rng.integers(0, header, FLIPS), rng.integers(0, 256, FLIPS), strict=True):
+        changed = bytearray(whole)
+        changed[place] = value
+        yield bytes(changed)
+
+
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
+def test_a_peft_file_cut_anywhere_is_an_adapter_error(name: str, folder: Path, config: ModelConfig) -> None:
+    whole = (folder / name).read_bytes()
+    for size in [*range(0, min(len(whole), 1500), 11), *range(1500, len(whole), 499), len(whole) - 1]:
+        (folder / name).write_bytes(whole[:size])
+        refused(folder, config)
+
+
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
+def test_a_peft_file_with_any_byte_changed_is_read_or_refused(name: str, folder: Path, config: ModelConfig) -> None:
+    whole = (folder / name).read_bytes()
+    for changed in changed_bytes(whole, min(len(whole), 1500)):
+        (folder / name).write_bytes(changed)
+        with suppress(AdapterError):
+            read_adapter(folder, config)
+
+
+def test_a_gguf_file_cut_anywhere_is_an_adapter_error(config: ModelConfig, tmp_path: Path) -> None:
+    path = write_gguf(tmp_path / "a.gguf", targets=["q", "down"])
+    whole = path.read_bytes()
+    for size in [*range(0, 900, 7), *range(900, len(whole) - 64, 499), len(whole) - 64]:
+        path.write_bytes(whole[:size])
+        refused(path, config)
+
+
+def test_a_gguf_file_with_any_byte_changed_is_read_or_refused(config: ModelConfig, tmp_path: Path) -> None:
+    path = write_gguf(tmp_path / "a.gguf", targets=["q", "down"])
+    whole = path.read_bytes()
+    for changed in changed_bytes(whole, 900):
+        path.write_bytes(changed)
+        with suppress(AdapterError):
+            read_adapter(path, config)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[]", b"null", b"[" * 100_000, b"\xff\xfe", b'{"r": 1' + b"0" * 5000 + b"}"]
+)
+def test_a_config_that_is_no_json_object_is_refused(text: bytes, folder: Path, config: ModelConfig) -> None:
+    (folder / CONFIG).write_bytes(text)
+    refused(folder, config)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=4,
+)
+FIELDS = ["peft_type", "r", "lora_alpha", "use_rslora", "bias", "fan_in_fan_out", "init_lora_weights", "use_dora"]
+
+
+@SETTINGS
+@given(st.dictionaries(st.sampled_from([*FIELDS, "rank_pattern", "alpha_pattern", "unknown"]), JSON, min_size=1))
+def test_a_config_of_any_values_is_read_or_refused(
+    folder: Path, config: ModelConfig, fields: dict[str, object]
+) -> None:
+    write_peft_tensors(folder, peft_tensors(matrices(targets=["v"])), **fields)
+    with suppress(AdapterError):
+        read_adapter(folder, config)
+
+
+@SETTINGS
+@given(st.text(alphabet=r".*+?()[]{}|^$\d0189aq_proj", max_size=30))
+@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
+def test_any_text_as_a_pattern_is_read_or_refused(folder: Path, config: ModelConfig, pattern: str) -> None:
+    write_peft_tensors(folder, peft_tensors(matrices(targets=["v"])), alpha_pattern={pattern: 4})
+    with suppress(AdapterError):
+        read_adapter(folder, config)
+
+
+def test_a_folder_in_place_of_a_file_is_an_adapter_error(folder: Path, config: ModelConfig) -> None:
+    for name in (CONFIG, WEIGHTS):
+        (folder / name).unlink()
+        (folder / name).mkdir()
+        refused(folder, config)
