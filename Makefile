@@ -13,9 +13,8 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[cli,endpoint]' --group dev
 	@touch $@
 
-demo: $(VENV)/.installed ## real text from a real model, through the whole way
-	env -u FRIENDLI_TOKEN -u FRIENDLI_SERVER_URL $(BIN)/friendli complete "Once upon a time, a lighthouse keeper" \
-		--max-tokens 96 --temperature 0.4 --seed 1
+demo: $(VENV)/.installed ## real text from a real model and two adapters of it, through the whole way
+	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.installed ## every test, the reference comparisons too
 	$(BIN)/python -m pytest
