@@ -1,4 +1,4 @@
-"""`python -m bench [engine|controls|server|client|demo|all] [--quick]`: measure and print Markdown."""
+"""`python -m bench [engine|controls|adapters|server|client|demo|all] [--quick]`: measure and print Markdown."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from bench import client, controls, demo, engine, machine, report, server
+from bench import adapters, client, controls, demo, engine, machine, report, server
 from bench.http_load import LoadError
+from bench.plan import PeerSettings, Plan
 from bench.wire import ChildError
 from friendli_endpoint.errors import EndpointError
 from friendli_endpoint.hub import resolve, terminal_progress
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PARTS = ("engine", "controls", "server", "client", "demo")
+PARTS = ("engine", "controls", "adapters", "server", "client", "demo")
 
 
 def main() -> int:
@@ -29,7 +30,7 @@ def main() -> int:
         for section in _sections(wanted, arguments.model, quick=arguments.quick):
             print(f"{section}\n\n{report.company(company.share())}\n", flush=True)
             company = machine.Company()
-    except (ChildError, EndpointError, LoadError, demo.DemoError) as error:
+    except (ChildError, EndpointError, LoadError, adapters.WrongAnswersError, demo.DemoError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     return 0
@@ -45,14 +46,16 @@ def _arguments() -> argparse.Namespace:
 
 def _sections(wanted: tuple[str, ...], model: str, *, quick: bool) -> Iterator[str]:
     """The report of each wanted part, as soon as it is measured."""
-    settings = engine.PeerSettings()
-    plan = _plan(model, quick=quick) if {"engine", "controls", "server"} & set(wanted) else None
+    settings = PeerSettings()
+    plan = _plan(model, quick=quick) if {"engine", "controls", "adapters", "server"} & set(wanted) else None
     if plan and "engine" in wanted:
         figures = engine.measure(plan, tune=not quick)
         settings = figures.settings
         yield report.engine(figures)
     if plan and "controls" in wanted:
         yield report.controls(controls.measure(plan))
+    if plan and "adapters" in wanted:
+        yield from adapters.measure(plan, settings, quick=quick)
     if plan and "server" in wanted:
         yield report.server(server.measure(plan, settings))
     if "client" in wanted:
@@ -61,12 +64,12 @@ def _sections(wanted: tuple[str, ...], model: str, *, quick: bool) -> Iterator[s
         yield report.demo(demo.measure())
 
 
-def _plan(model: str, *, quick: bool) -> engine.Plan:
+def _plan(model: str, *, quick: bool) -> Plan:
     path: Path = resolve(model, progress=terminal_progress())
     encode = load_tokenizer(path).encode
     if quick:
-        return engine.Plan(path, encode, repeats=1, new_tokens=16, waiting_jobs=32, mixed=16)
-    return engine.Plan(path, encode, repeats=5, new_tokens=64, waiting_jobs=128, mixed=64)
+        return Plan(path, encode, repeats=1, new_tokens=16, waiting_jobs=32, mixed=16)
+    return Plan(path, encode, repeats=5, new_tokens=64, waiting_jobs=128, mixed=64)
 
 
 def _client_plan(*, quick: bool) -> client.Plan:

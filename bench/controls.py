@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from bench.children import stepping_engine
 from bench.drivers.controls import WORKLOADS
-from bench.engine import SLOT_TOKENS
 from bench.figures import Pairs, alternate
-from bench.wire import Child
 from bench.workload import prompt
 
 if TYPE_CHECKING:
-    from bench.engine import Plan
+    from bench.plan import Plan
+    from bench.wire import Child
 
 ROWS = 32
 PROMPT_TOKENS = 16
@@ -48,9 +47,7 @@ class ControlFigures:
 
 def measure(plan: Plan) -> ControlFigures:
     """Every workload in turn with greedy, in one process."""
-    options = {"model": str(plan.model), "threads": plan.threads, "rows": ROWS, "kv_tokens": ROWS * SLOT_TOKENS}
-    command = [sys.executable, "-m", "bench.drivers.steps", json.dumps(options)]
-    with Child("ours, step by step", command) as child:
+    with stepping_engine(plan, ROWS) as child:
         return ControlFigures(plan, [_cost(plan, child, workload) for workload in WORKLOADS])
 
 

@@ -2,52 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.environments import peer_python
+from bench.children import both, peer_engine
 from bench.figures import Pairs, alternate, percentile
 from bench.memory import peak_rss_mb
-from bench.wire import Child, Job
-from bench.workload import Encode, jobs, mixed_jobs
+from bench.plan import PeerSettings
+from bench.workload import jobs, mixed_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
-ROWS = (1, 8, 32, 64)
+    from bench.plan import Plan
+    from bench.wire import Child, Job
+
 LOADED = 32  # concurrent requests for latency, memory and identical outputs
-SLOT_TOKENS = 512
 PREFILL_TOKENS = 448
 PREFILL_PROMPTS = 8
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to measure on: the model for both, how often, and how long the runs are."""
-
-    model: Path
-    encode: Encode
-    repeats: int
-    new_tokens: int
-    waiting_jobs: int
-    mixed: int
-    rows: Sequence[int] = ROWS
-    threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
-
-
-@dataclass(frozen=True)
-class PeerSettings:
-    """llama.cpp's choices worth tuning: flash attention (-1 auto, 0 off, 1 on), tokens of a forward, busy waiting."""
-
-    flash: int = -1
-    ubatch: int = 512
-    poll: int = 50
-
 
 CANDIDATES = (
     PeerSettings(),
@@ -178,24 +151,6 @@ def identity(side: Child, todo: Sequence[Job]) -> Identity:
     alone = side.run(todo, 1).outcomes
     company = side.run(todo, LOADED).outcomes
     return Identity(sum(a.output == b.output for a, b in zip(alone, company, strict=True)), len(todo))
-
-
-@contextmanager
-def both(plan: Plan, settings: PeerSettings, rows: int) -> Iterator[tuple[Child, Child]]:
-    """Both engines, with KV for `rows` sequences each; the one that waits costs the other nothing."""
-    with our_engine(plan, rows) as ours, peer_engine(plan, settings, rows) as peer:
-        yield ours, peer
-
-
-def our_engine(plan: Plan, rows: int) -> Child:
-    options = {"model": str(plan.model), "threads": plan.threads, "rows": rows, "kv_tokens": rows * SLOT_TOKENS}
-    return Child("ours", [sys.executable, "-m", "bench.drivers.ours", json.dumps(options)])
-
-
-def peer_engine(plan: Plan, settings: PeerSettings, rows: int, slot_tokens: int = SLOT_TOKENS) -> Child:
-    options = {"model": str(plan.model), "threads": plan.threads, "slots": rows, "slot_tokens": slot_tokens}
-    command = [peer_python("xllamacpp"), "-m", "bench.drivers.llama", json.dumps(options | asdict(settings))]
-    return Child("llama.cpp", command)
 
 
 def _say(progress: str) -> None:

@@ -35,7 +35,7 @@ class Target:
 def ours(url: str) -> Target:
     def body(job: Job) -> dict[str, object]:
         return {
-            "model": "demo",
+            "model": f"demo:{job.adapter}" if job.adapter else "demo",
             "tokens": job.prompt,
             "max_tokens": job.max_tokens,
             "temperature": job.temperature,
@@ -109,7 +109,19 @@ class _Reply:
         return Outcome(self.first_token_s, count, "".join(choice["text"] for choice in choices))
 
 
-async def _one(target: Target, body: bytes) -> _Reply:
+async def one(target: Target, job: Job, begun: asyncio.Event | None = None) -> Outcome:
+    """A single job; `begun` is set at its first token, and in the end. LoadError when it fails."""
+    try:
+        reply = await _one(target, json.dumps(target.body(job)).encode(), begun)
+    except (OSError, EOFError) as error:
+        raise LoadError(f"the connection broke: {error}") from error
+    finally:
+        if begun is not None:
+            begun.set()
+    return reply.read(job.max_tokens)
+
+
+async def _one(target: Target, body: bytes, begun: asyncio.Event | None = None) -> _Reply:
     place = urlsplit(target.url)
     head = (
         f"POST {target.path} HTTP/1.1\r\nhost: {place.netloc}\r\ncontent-type: application/json\r\n"
@@ -123,6 +135,8 @@ async def _one(target: Target, body: bytes) -> _Reply:
     async for chunk in _chunks(reader):
         if b"data: " in chunk:  # and not a heartbeat
             arrivals.append(time.perf_counter() - begin)
+            if begun is not None:
+                begun.set()
         content.append(chunk)
     writer.close()
     return _Reply(arrivals[0] if arrivals else 0.0, b"".join(content).split(b"\n\n"))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def peak_rss_mb(pid: int) -> float:
@@ -10,7 +14,12 @@ def peak_rss_mb(pid: int) -> float:
 
     Pages that they share count once for each, and their peaks need not have been at the same time: an upper bound.
     """
-    return sum(_peak_kib(process) for process in process_tree(pid)) * 1024 / 1e6
+    return resident_mb(process_tree(pid), "VmHWM")
+
+
+def resident_mb(pids: Iterable[int], field: str = "VmRSS") -> float:
+    """Memory of the processes, added up, in MB (10**6 bytes): what /proc calls VmRSS, RssFile, or VmHWM."""
+    return sum(_kib(process, field) for process in pids) * 1024 / 1e6
 
 
 def process_tree(pid: int) -> list[int]:
@@ -19,9 +28,9 @@ def process_tree(pid: int) -> list[int]:
     return [pid, *(descendant for child in children for descendant in process_tree(child))]
 
 
-def _peak_kib(pid: int) -> int:
+def _kib(pid: int, field: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1])
     return 0
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
+from bench.children import SLOT_TOKENS
 from bench.controls import ROWS
-from bench.engine import LOADED, PREFILL_PROMPTS, PREFILL_TOKENS, SLOT_TOKENS, new_tokens
+from bench.engine import LOADED, PREFILL_PROMPTS, PREFILL_TOKENS, new_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from bench.client import ClientFigures
     from bench.controls import ControlFigures
     from bench.demo import DemoFigures
-    from bench.engine import EngineFigures, Identity, PeerSettings, Tried
+    from bench.engine import EngineFigures, Identity, Tried
     from bench.figures import Pairs
+    from bench.plan import PeerSettings
     from bench.server import Prefix, ServerFigures
 
 QUIET = 0.05  # of all cores: llama.cpp, which waits busily, already suffers above it
@@ -30,10 +32,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def engine(figures: EngineFigures) -> str:
-    rows = [_pairs(f"tokens/s, {count} at once", pairs) for count, pairs in figures.decode.items()]
+    rows = [pairs_row(f"tokens/s, {count} at once", pairs) for count, pairs in figures.decode.items()]
     ours, peer = figures.ours, figures.peer
     rows += [
-        _pairs("prefill, tokens/s", figures.prefill),
+        pairs_row("prefill, tokens/s", figures.prefill),
         _seconds(f"time to first token, p50, {LOADED} at once", ours.latency.p50, peer.latency.p50),
         _seconds(f"time to first token, p99, {LOADED} at once", ours.latency.p99, peer.latency.p99),
         [f"same output alone and {LOADED} at once", _same(ours.identity), _same(peer.identity), ""],
@@ -71,8 +73,8 @@ def controls(figures: ControlFigures) -> str:
 
 def server(figures: ServerFigures) -> str:
     rows = [
-        [f"tokens/s, {LOADED} streams over HTTP", _number(figures.ours.ours), _number(figures.peer.ours), ""],
-        ["the bare engine, same prompts", _number(figures.ours.peer), _number(figures.peer.peer), ""],
+        [f"tokens/s, {LOADED} streams over HTTP", middle(figures.ours.ours), middle(figures.peer.ours), ""],
+        ["the bare engine, same prompts", middle(figures.ours.peer), middle(figures.peer.peer), ""],
         ["share of the bare engine", f"{figures.ours.ratio:.0%}", f"{figures.peer.ratio:.0%}", ""],
         _prefix("first", figures.prefix_ours.first, figures.prefix_peer.first),
         _prefix("second", figures.prefix_ours.second, figures.prefix_peer.second),
@@ -145,7 +147,7 @@ def _engine_setting(figures: EngineFigures) -> str:
             f"Outputs: {plan.mixed} mixed jobs, half greedy, half sampled with a seed.",
             f"Medians of {plan.repeats} runs in turn; a ratio is the median of the pairs', the range in brackets.",
             f"llama.cpp: slots = requests, {SLOT_TOKENS} tokens each, continuous batching,",
-            f"{_choices(figures.settings)}; its build uses {_features(figures.peer_system)}.",
+            f"{choices(figures.settings)}; its build uses {_features(figures.peer_system)}.",
         ]
     )
 
@@ -159,19 +161,19 @@ def _features(system: str) -> str:
 def _tuning(tried: list[Tried]) -> list[str]:
     if not tried:
         return ["The peer's settings were not tuned in this run."]
-    rows = [[_choices(one.settings), f"{one.decode:,.0f}", f"{one.prefill:,.0f}"] for one in tried]
+    rows = [[choices(one.settings), f"{one.decode:,.0f}", f"{one.prefill:,.0f}"] for one in tried]
     head = (f"llama.cpp's settings tried, {LOADED} at once", "tokens/s", "prefill, tokens/s")
     return [table(head, rows)]
 
 
-def _choices(settings: PeerSettings) -> str:
+def choices(settings: PeerSettings) -> str:
     flash = {-1: "auto", 0: "off", 1: "on"}[settings.flash]
     return f"flash attention {flash}, ubatch {settings.ubatch}, poll {settings.poll}"
 
 
-def _pairs(name: str, pairs: Pairs) -> list[str]:
+def pairs_row(name: str, pairs: Pairs) -> list[str]:
     low, high = pairs.spread
-    return [name, _number(pairs.ours), _number(pairs.peer), f"**{pairs.ratio:.2f}** ({low:.2f} to {high:.2f})"]
+    return [name, middle(pairs.ours), middle(pairs.peer), f"**{pairs.ratio:.2f}** ({low:.2f} to {high:.2f})"]
 
 
 def _prefix(which: str, ours: list[float], peer: list[float]) -> list[str]:
@@ -182,7 +184,7 @@ def _seconds(name: str, ours: float, peer: float) -> list[str]:
     return [name, f"{ours:.3f} s", f"{peer:.3f} s", f"{ours / peer:.2f}"]
 
 
-def _number(values: list[float]) -> str:
+def middle(values: list[float]) -> str:
     return f"{median(values):,.0f}"
 
 

@@ -13,15 +13,17 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from bench import http_load
-from bench.engine import LOADED, Identity, PeerSettings, Plan, both, peer_engine
+from bench.children import NO_ADAPTERS, both, peer_engine
+from bench.engine import LOADED, Identity
 from bench.figures import Pairs, alternate
 from bench.wire import ChildError, Job
 from bench.workload import jobs, mixed_jobs, prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bench.http_load import Target
+    from bench.plan import PeerSettings, Plan
     from bench.wire import Child
 
 PREFIX_TOKENS = 1000
@@ -120,10 +122,11 @@ def peer_ready(plan: Plan, settings: PeerSettings) -> float:
 
 
 @contextmanager
-def our_server(plan: Plan) -> Iterator[str]:
-    """The address of a `friendli serve` that lives as long as the context."""
+def our_server(plan: Plan, adapters: Mapping[str, str] = NO_ADAPTERS) -> Iterator[str]:
+    """The address of a `friendli serve`, with adapters by route, that lives as long as the context."""
     command = [SERVE, "serve", "--model", plan.model, "--endpoint-id", "demo", "--port", "0"]
-    arguments = [*map(str, command), "--threads", str(plan.threads)]
+    routes = [word for route, path in adapters.items() for word in ("--adapter", f"{route}={path}")]
+    arguments = [*map(str, command), "--threads", str(plan.threads), *routes]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as server:
         try:
             yield _address(server)

@@ -23,12 +23,16 @@ Output: TypeAlias = "list[int] | str"
 
 @dataclass(frozen=True)
 class Job:
-    """One request: prompt in tokens; exactly `max_tokens` tokens are wanted. Temperature 0 is greedy."""
+    """One request: prompt in tokens; exactly `max_tokens` tokens are wanted. Temperature 0 is greedy.
+
+    `adapter` is the name of one that the engine was given; None is the base model.
+    """
 
     prompt: list[int]
     max_tokens: int
     temperature: float = 0.0
     seed: int = 0
+    adapter: str | None = None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from bench.wire import answer_all
 
 
 def parameters(settings: dict[str, Any]) -> xllamacpp.CommonParams:
-    """`settings` has model, slots, slot_tokens, threads, and the tuned choices flash, ubatch, poll."""
+    """`settings` has model, slots, slot_tokens, threads, adapters, and the tuned choices flash, ubatch, poll."""
     params = xllamacpp.CommonParams()
     params.model.path = settings["model"]
     params.n_parallel = settings["slots"]
@@ -29,6 +29,7 @@ def parameters(settings: dict[str, Any]) -> xllamacpp.CommonParams:
     params.cpuparams.poll = params.cpuparams_batch.poll = settings["poll"]
     params.flash_attn_type = xllamacpp.llama_flash_attn_type(settings["flash"])
     params.n_ubatch = settings["ubatch"]
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 0.0) for path in settings["adapters"].values()]
     params.verbosity = 0
     params.ui = False
     return params
@@ -37,6 +38,7 @@ def parameters(settings: dict[str, Any]) -> xllamacpp.CommonParams:
 class Engine:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.server = xllamacpp.Server(parameters(settings))
+        self.adapters = list(settings["adapters"])  # a request chooses by number
 
     def answer(self, question: dict[str, Any]) -> object:
         match question["op"]:
@@ -65,6 +67,8 @@ class Engine:
             "cache_prompt": False,
             "stream": stream,
         }
+        if job["adapter"] is not None:
+            body["lora"] = [{"id": self.adapters.index(job["adapter"]), "scale": 1.0}]
         begin = time.perf_counter()
         chunks: list[dict[str, Any]] = []
         arrivals: list[float] = []

@@ -11,7 +11,11 @@ import json
 import sys
 import time
 from statistics import median
+from tempfile import TemporaryDirectory
+from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from bench.drivers.controls import WORKLOADS
 from bench.wire import answer_all
@@ -20,7 +24,7 @@ from friendli_endpoint.engine.frames import encode_frame
 from friendli_endpoint.engine.loading import load_model, load_vocabulary
 from friendli_endpoint.engine.options import EngineOptions
 from friendli_endpoint.engine.plan import Limits
-from friendli_endpoint.engine.vocabulary import Stepped, Submit
+from friendli_endpoint.engine.vocabulary import AdapterRefused, AddAdapter, Sampled, Stepped, Submit
 from friendli_endpoint.sampling.grammar import Grammars
 from friendli_endpoint.sampling.head import HeadFinder
 from friendli_endpoint.sampling.sampler import Sampler
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from friendli_endpoint.engine.step_model import Batch, Logits, StepModel
-    from friendli_endpoint.engine.vocabulary import Event, ModelCard, Request
+    from friendli_endpoint.engine.vocabulary import AdapterCard, Event, ModelCard, Request
     from friendli_endpoint.sampling.head import Masses, Ranks
 
 
@@ -55,6 +59,12 @@ class ClockedModel:
         self.seconds = time.perf_counter() - begin
         self.rows, self.tokens = len(batch.sampled), len(batch.tokens)
         return logits
+
+    def add_adapter(self, key: str, path: str) -> AdapterCard:
+        return self._model.add_adapter(key, path)
+
+    def drop_adapter(self, key: str) -> None:
+        self._model.drop_adapter(key)
 
     def copy_blocks(self, pairs: Sequence[tuple[int, int]]) -> None:
         self._model.copy_blocks(pairs)
@@ -81,29 +91,49 @@ class ClockedHeads:
 
 
 class Driver:
-    """`options` has model, threads, rows and kv_tokens."""
+    """`options` has model, threads, rows, kv_tokens, and adapters by name; they lie in the folder `spool`."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
-        chosen = EngineOptions(model=options["model"], threads=options["threads"], kv_tokens=options["kv_tokens"])
+    def __init__(self, options: dict[str, Any], spool: str) -> None:
+        chosen = EngineOptions(
+            model=options["model"], threads=options["threads"], kv_tokens=options["kv_tokens"], spool=spool
+        )
         self.rows: int = options["rows"]
         self.numbers = itertools.count()
         self.model = ClockedModel(load_model(chosen))
         vocab_size = self.model.card.vocab_size
         self.heads = ClockedHeads(HeadFinder(vocab_size, threads=options["threads"]))
+        self.loaded = Flag()
         self.core = EngineCore(
             self.model,
             Sampler(self.heads),
             Limits(max_rows=self.rows, step_tokens=512),
             grammars=Grammars(lambda: load_vocabulary(chosen), vocab_size),
+            wake=self.loaded.set,
         )
+        for name, path in options["adapters"].items():
+            self.add(name, path)
+
+    def add(self, name: str, path: str) -> None:
+        self.core.receive(AddAdapter(name, path))
+        while not (events := self.core.step()):
+            self.loaded.wait()
+            self.loaded.clear()
+        for event in events:
+            if isinstance(event, AdapterRefused):
+                raise ValueError(event.message)
 
     def answer(self, question: dict[str, Any]) -> object:
         make = WORKLOADS[question["workload"]]
         prompts = [tuple(prompt) for prompt in question["prompts"]]
-        return self.run(make(prompts, question["max_tokens"], f"{next(self.numbers)}"))
+        requests = make(prompts, question["max_tokens"], f"{next(self.numbers)}")
+        adapters = question.get("adapters") or [None] * len(requests)
+        return self.run(
+            [msgspec.structs.replace(each, adapter=name) for each, name in zip(requests, adapters, strict=True)]
+        )
 
     def run(self, requests: list[Request]) -> dict[str, float]:
-        """Medians over the steps in which every row draws and nothing is prefilled, in seconds."""
+        """Seconds in all, and medians over the steps in which every row draws and nothing is prefilled, in seconds."""
+        start = time.perf_counter()
         for request in requests:
             self.core.receive(Submit(request))
         full: list[tuple[float, float, float]] = []
@@ -120,6 +150,8 @@ class Driver:
         if not full:
             raise ValueError(f"no step had {self.rows} rows: {events[:3]}")
         return {
+            "seconds": time.perf_counter() - start,
+            "tokens": sum(isinstance(event, Sampled) for event in events),
             "steps": len(full),
             "step_s": median(step for step, _, _ in full),
             "outside_share": median((step - forward) / step for step, forward, _ in full),
@@ -132,4 +164,7 @@ def ended(events: list[Event]) -> list[Event]:
 
 
 if __name__ == "__main__":
-    answer_all(Driver(json.loads(sys.argv[1])).answer)
+    with TemporaryDirectory(prefix="friendli-bench-") as folder:
+        driver = Driver(json.loads(sys.argv[1]), folder)
+        answer_all(driver.answer)
+        driver.core.close()

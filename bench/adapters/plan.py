@@ -1,0 +1,44 @@
+"""How long the measurements of adapters are, and on which adapters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bench.plan import PeerSettings, Plan
+
+FEW = 8
+RESIDENT = 16  # as the endpoint has it by default
+MANY = 64
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How often the slow parts are repeated, requests of a random load, rounds of changes, seconds between them."""
+
+    repeats: int
+    requests: int
+    rounds: int
+    pause_s: float
+
+
+FULL = Extent(repeats=3, requests=64, rounds=17, pause_s=1.0)
+QUICK = Extent(repeats=1, requests=32, rounds=2, pause_s=0.3)
+
+
+@dataclass(frozen=True)
+class AdapterPlan:
+    """What is measured: the model and its runs, the peer's settings, and the `files` of `MANY` adapters by name."""
+
+    plan: Plan
+    settings: PeerSettings
+    extent: Extent
+    files: Mapping[str, str]
+
+    def first(self, count: int) -> dict[str, str]:
+        """The files of the first `count` adapters."""
+        return dict(islice(self.files.items(), count))
