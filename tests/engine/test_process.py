@@ -6,23 +6,19 @@ import select
 import signal
 import subprocess
 import sys
-from contextlib import aclosing, asynccontextmanager
-from itertools import count
+from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
 import pytest
 import uvloop
 from engine_helpers import expected, request
+from process_helpers import FAKE, NAMES, a_request, local, started, tokens_of
 
 from friendli_endpoint.engine import EngineOptions, EngineProcess
 from friendli_endpoint.engine.fake_model import FakeStepModel
 from friendli_endpoint.engine.vocabulary import Controls, Finished, Grammar, Prefilled, Sampled
 from friendli_endpoint.errors import EngineError, ModelError, RequestError
-
-FAKE = EngineOptions("none", kv_tokens=64 * 40, max_rows=16, loader="friendli_endpoint.engine.fake_model:load")
-SAMPLED = Controls(temperature=1.3)
-NAMES = map("r{}".format, count())
 
 
 def refuse(options):
@@ -46,35 +42,6 @@ def load_unless_told_not_to(options):
     if Path(options.model).exists():
         raise ModelError("not now")
     return FakeStepModel(blocks=64)
-
-
-def local(loader, model="none"):
-    """Options for a loader in this file, which the child imports from the tests' folder."""
-    return EngineOptions(model, loader=f"test_process:{loader}")
-
-
-@asynccontextmanager
-async def started(options):
-    engine = EngineProcess(options)
-    await engine.start()
-    try:
-        yield engine
-    finally:
-        await engine.close()
-
-
-async def tokens_of(engine, asked):
-    """All tokens per choice."""
-    tokens = [[] for _ in asked.seeds]
-    async with aclosing(engine.submit(asked)) as events:
-        async for event in events:
-            if isinstance(event, Sampled):
-                tokens[event.choice].append(event.token)
-    return tokens
-
-
-def a_request(**more):
-    return request(next(NAMES), [1, 2, 3], controls=SAMPLED, **more)
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +75,7 @@ def test_killing_the_process_at_any_moment_changes_no_token_and_reports_none_twi
 
 def test_a_request_that_takes_the_process_down_again_and_again_fails_and_the_engine_goes_on():
     async def main():
-        async with started(local("load_and_die_at_13")) as engine:
+        async with started(local(load_and_die_at_13)) as engine:
             with pytest.raises(EngineError, match="ended again and again"):
                 await tokens_of(engine, request("poison", [1, 13, 2]))
             good = a_request()
@@ -120,7 +87,7 @@ def test_a_request_that_takes_the_process_down_again_and_again_fails_and_the_eng
 def test_a_restart_that_fails_is_tried_again_until_it_succeeds(tmp_path):
     async def main():
         obstacle = tmp_path / "obstacle"
-        async with started(local("load_unless_told_not_to", str(obstacle))) as engine:
+        async with started(local(load_unless_told_not_to, str(obstacle))) as engine:
             waiting = asyncio.create_task(tokens_of(engine, a_request(max_tokens=190)))
             await tokens_of(engine, a_request(max_tokens=2))
             obstacle.touch()
@@ -158,7 +125,7 @@ def test_leaving_and_coming_right_after_a_death_harms_nobody():
 
 def test_a_model_that_cannot_be_loaded_is_a_model_error_with_the_childs_words():
     async def main():
-        engine = EngineProcess(local("refuse"))
+        engine = EngineProcess(local(refuse))
         with pytest.raises(ModelError, match="none is no model"):
             await engine.start()
         assert not engine.ready
@@ -170,7 +137,7 @@ def test_a_model_that_cannot_be_loaded_is_a_model_error_with_the_childs_words():
 def test_a_child_that_dies_while_loading_is_an_engine_error():
     async def main():
         with pytest.raises(EngineError, match="ended with status"):
-            await EngineProcess(local("no_such_loader")).start()
+            await EngineProcess(EngineOptions("none", loader="test_process:no_such_loader")).start()
 
     asyncio.run(main())
 
@@ -238,7 +205,8 @@ def test_closing_fails_who_still_waits_and_leaves_no_process():
     asyncio.run(main())
 
 
-def test_the_child_ends_when_its_parent_is_killed():
+@pytest.mark.parametrize("loading", [False, True], ids=["idle", "loading an adapter that never comes"])
+def test_the_child_ends_when_its_parent_is_killed_and_leaves_no_spool(tmp_path, loading):
     program = """
 import asyncio, sys
 from friendli_endpoint.engine import EngineOptions, EngineProcess
@@ -246,16 +214,27 @@ async def main():
     engine = EngineProcess(EngineOptions("none", loader="friendli_endpoint.engine.fake_model:load"))
     await engine.start()
     print(engine.pid, flush=True)
+    await engine.add_adapter("a", sys.argv[1])
     await asyncio.sleep(600)
 asyncio.run(main())
 """
-    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    adapter, spools = tmp_path / "adapter", tmp_path / "tmp"
+    spools.mkdir()
+    os.mkfifo(adapter)
+    command, environment = [sys.executable, "-c", program, str(adapter)], os.environ | {"TMPDIR": str(spools)}
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     child = os.pidfd_open(int(parent.stdout.readline()))
+    assert len(list(spools.iterdir())) == 1
+    writer = adapter.open("w")
+    if not loading:
+        writer.close()
     parent.kill()
     parent.communicate()
     ended, _, _ = select.select([child], [], [], 20)
     os.close(child)
+    writer.close()
     assert ended
+    assert list(spools.iterdir()) == []
 
 
 WITH_WORDS = msgspec.structs.replace(FAKE, vocabulary="friendli_endpoint.engine.fake_model:load_vocabulary")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Final
 
 from friendli_endpoint.engine.vocabulary import AdapterAdded, AdapterRefused
 from friendli_endpoint.errors import AdapterError
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from friendli_endpoint.engine.vocabulary import AdapterCard, Event
 
 _log = logging.getLogger(__name__)
+_GRACE_SECONDS: Final = 2.0
 
 
 class Adapters:
@@ -72,8 +73,9 @@ class Adapters:
         return events
 
     def close(self) -> None:
-        """Give up what has not begun to be loaded, wait for what has."""
-        self._loader.shutdown(cancel_futures=True)
+        """Give up what has not begun to be loaded, and wait a while for what has."""
+        self._loader.shutdown(wait=False, cancel_futures=True)
+        wait([loading for loading in self._loading.values() if not loading.cancelled()], _GRACE_SECONDS)
 
     def _load(self, key: str, path: str) -> Future[AdapterCard]:
         if self._model.card.adapters:

@@ -83,7 +83,7 @@ class EngineCore:
         return events
 
     def close(self) -> None:
-        """Give up what has not begun to be loaded; returns when nothing is being loaded any more."""
+        """Give up what has not begun to be loaded, and wait a while for what has."""
         self._adapters.close()
 
     def _draws(self, plan: Plan) -> list[Draw]:

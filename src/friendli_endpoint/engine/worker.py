@@ -6,11 +6,13 @@ when the other end closes, whatever the reason, so a server that was killed leav
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
 import sys
-from contextlib import closing, contextmanager, suppress
+import traceback
+from contextlib import closing, contextmanager
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Final, Literal
@@ -102,7 +104,6 @@ def _last_in(spool: str | None) -> Iterator[None]:
 
 def _step(model: StepModel, options: EngineOptions, inbox: Inbox, connection: socket.socket) -> None:
     limits = Limits(options.max_rows, options.step_tokens or max(512, 2 * options.max_rows))
-    # All are closed in the end: what still waits in their threads would keep the process for as long as that takes.
     with (
         closing(_grammars(model, options)) as grammars,
         closing(_sampler(model, options)) as sampler,
@@ -141,8 +142,17 @@ def main() -> None:
     # A service manager's signals reach every process of a service; when to end is the server's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with socket.socket(fileno=int(sys.argv[1])) as connection, suppress(OtherEndGone):
-        serve(connection)
+    status = 0
+    with socket.socket(fileno=int(sys.argv[1])) as connection:
+        try:
+            serve(connection)
+        except OtherEndGone:
+            pass
+        except Exception:
+            traceback.print_exc()
+            status = 1
+    # Nobody waits for what threads still do, and it may never end; but the other end waits for this process to.
+    os._exit(status)
 
 
 if __name__ == "__main__":
