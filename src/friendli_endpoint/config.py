@@ -141,8 +141,8 @@ def load_settings(
 ) -> Settings:
     """Settings from a file, if any, with flags laid over it: `server` and `endpoint` by key, None meaning "not given".
 
-    Tables, such as the endpoint's `adapters`, are laid over by key in turn.
-    `endpoint_id` names the endpoint that the flags are about (default: the file's). Raises `ConfigError`.
+    Tables, such as `adapters`, are laid over by key in turn. `endpoint_id` names the endpoint that the flags are about
+    (default: the file's). Raises `ConfigError`.
     """
     tables = _read(path)
     source = str(path) if path else "the flags"
@@ -155,9 +155,9 @@ def load_settings(
     chosen = next(iter(endpoints), DEFAULT_ENDPOINT) if endpoint_id is None else endpoint_id
     if endpoints and chosen not in endpoints:
         raise ConfigError(f"{source} has the endpoint {next(iter(endpoints))!r}, but --endpoint-id says {chosen!r}.")
-    place = f"endpoints.{chosen}."
-    _lay_over(_table(endpoints, chosen, source, "endpoints."), endpoint or {}, source, place)
-    _check_adapters(_table(_table(endpoints, chosen, source), "adapters", source, place), source, f"{place}adapters.")
+    place, table = f"endpoints.{chosen}.", _table(endpoints, chosen, source, "endpoints.")
+    _lay_over(table, endpoint or {}, source, place)
+    _check_adapters(_table(table, "adapters", source, place), source, f"{place}adapters.")
     settings = _convert(tables, chosen, source)
     _check(settings)
     return settings
@@ -235,10 +235,8 @@ def _check(settings: Settings) -> None:
     if not is_name(endpoint_id):
         raise ConfigError(f"{endpoint_id!r} cannot be an endpoint id: use {NAME_RULE}.")
     if len(endpoint.adapters) > endpoint.max_adapters:
-        raise ConfigError(
-            f"endpoints.{endpoint_id}.adapters are {len(endpoint.adapters)}, more than max_adapters, "
-            f"{endpoint.max_adapters}."
-        )
+        most = f"{len(endpoint.adapters)}, more than max_adapters, {endpoint.max_adapters}"
+        raise ConfigError(f"endpoints.{endpoint_id}.adapters are {most}.")
     server = settings.server
     if not server.guarded and not _is_loopback(server.host):
         raise ConfigError(

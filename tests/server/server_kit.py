@@ -60,6 +60,14 @@ def events(stream: str) -> list[dict[str, object]]:
     return [json.loads(data) for data in datas[:-1]]
 
 
+def error_of(reply: httpx2.Response, status: int) -> dict[str, str]:
+    """The error that `reply` has to be."""
+    assert reply.status_code == status, reply.text
+    error = reply.json()["error"]
+    assert list(error) == ["message", "type", "field", "request_id"]
+    return error
+
+
 @dataclass
 class Server:
     """A server under test: its engine, and a client of it."""

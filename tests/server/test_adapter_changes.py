@@ -1,200 +1,19 @@
-"""The calls that list, add, replace and remove adapters: what they answer, what they refuse, what is left behind."""
+"""Changes of adapters that fail, meet each other, are left alone by their clients, or come when the server stops."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import threading
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-from server_kit import ADAPTERS, Server, find_adapter, in_process, on_socket, play, play_on_socket, until
+from server_kit import ADAPTERS, Server, error_of, find_adapter, in_process, on_socket, play, play_on_socket, until
 
 from friendli_endpoint.engine.fake import FakeEngine
 from friendli_endpoint.errors import AdapterError, EngineError
-from friendli_endpoint.server.app import ADAPTERS_PATH
 from friendli_endpoint.server.routes import Routes
-
-if TYPE_CHECKING:
-    import httpx2
-
-
-def _error(reply: httpx2.Response, status: int) -> dict[str, str]:
-    assert reply.status_code == status, reply.text
-    error = reply.json()["error"]
-    assert list(error) == ["message", "type", "field", "request_id"]
-    return error
-
-
-def test_what_is_put_is_shown_and_listed_by_route_until_it_is_removed() -> None:
-    async def scenario(server: Server) -> None:
-        assert (await server.client.get(ADAPTERS)).json() == {"object": "list", "data": []}
-        before = int(time.time())
-        new = await server.put("pirate", "/adapters/pirate")
-        adapter = new.json()
-        assert new.status_code == 201
-        assert before <= adapter.pop("created") <= int(time.time())
-        assert adapter == {
-            "object": "adapter",
-            "route": "pirate",
-            "source": "/adapters/pirate",
-            "rank": 8,
-            "targets": ["q", "v"],
-            "parameters": 1000,
-            "requests": 0,
-        }
-        replaced = await server.put("pirate", "org/name")
-        assert (replaced.status_code, replaced.json()["source"]) == (200, "org/name")
-        await server.put("legal", "x")
-        listed = (await server.client.get(ADAPTERS)).json()["data"]
-        assert [each["route"] for each in listed] == ["legal", "pirate"]
-        assert (await server.client.get(f"{ADAPTERS}/pirate")).json() == listed[1] == replaced.json()
-        gone = await server.remove("pirate")
-        assert (gone.status_code, gone.content) == (204, b"")
-        assert await server.routes() == {"legal": "x"}
-
-    play_on_socket(scenario)
-
-
-def test_an_adapter_tells_how_many_requests_use_it() -> None:
-    async def scenario(server: Server) -> None:
-        await server.put("pirate", "a")
-        server.engine.stall()
-        running = [asyncio.create_task(server.text("demo:pirate")) for _ in range(3)]
-        await until(lambda: len(server.engine.live) == 3)
-        assert (await server.client.get(f"{ADAPTERS}/pirate")).json()["requests"] == 3
-        server.engine.resume()
-        await asyncio.gather(*running)
-        assert (await server.client.get(f"{ADAPTERS}/pirate")).json()["requests"] == 0
-
-    play(scenario)
-
-
-@pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_an_unknown_route_is_404_with_the_known_ones(method: str) -> None:
-    async def scenario(server: Server) -> None:
-        await server.put("legal", "a")
-        for route, shown in (("pirate", "'pirate'"), ("Legal", "'Legal'"), ("%00", r"'\x00'"), ("%ff", "'\ufffd'")):
-            error = _error(await server.client.request(method, f"{ADAPTERS}/{route}"), 404)
-            assert error["field"] == "route"
-            assert error["message"] == f"There is no adapter {shown}; known adapters: legal."
-
-    play_on_socket(scenario)
-
-
-GOOD_ROUTES = ["a", "0", "A.b_c-9", "x" * 64, "v1.2", "%70irate"]
-BAD_ROUTES = [
-    "x" * 65,
-    ".a",
-    "-a",
-    "_a",
-    "a%20b",
-    "a%0a",
-    "%00",
-    "%ff",
-    "a%3ab",
-    "%e2%82%ac",
-    "a@1",
-    "a%2525",
-    "%C2%B2",
-]
-
-
-def test_a_route_is_called_by_letters_digits_dots_underscores_and_hyphens() -> None:
-    async def scenario(server: Server) -> None:
-        for route in GOOD_ROUTES:
-            assert (await server.put(route, "a")).status_code == 201, route
-        for route in BAD_ROUTES:
-            error = _error(await server.put(route, "a"), 422)
-            assert error["field"] == "route"
-            assert "1 to 64 letters, digits" in error["message"]
-        assert set(await server.routes()) == {*GOOD_ROUTES[:-1], "pirate"}
-        assert "Allow" not in (await server.put("a%2fb", "a")).headers  # a slash is no part of a route
-        _error(await server.put("a%2fb", "a"), 404)
-
-    play_on_socket(scenario)
-
-
-BAD_BODIES = {
-    "no source": ({}, "source"),
-    "null": ({"source": None}, "source"),
-    "number": ({"source": 1}, "source"),
-    "true": ({"source": True}, "source"),
-    "list": ({"source": ["a"]}, "source"),
-    "empty": ({"source": ""}, "source"),
-    "spaces": ({"source": " "}, "source"),
-    "NUL": ({"source": "a\0b"}, "source"),
-    "newline": ({"source": "a\nb"}, "source"),
-    "escape": ({"source": "\x1b[31m"}, "source"),
-    "lone surrogate": ({"source": "\ud800"}, "source"),
-    "too long": ({"source": "x" * 4097}, "source"),
-    "unknown field": ({"source": "a", "rank": 8}, "rank"),
-    "misspelt field": ({"src": "a"}, "src"),
-    "long field": ({"x" * 5000: 1}, "x" * 100),
-    "surrogate field": ({"\ud800": 1}, "?"),
-}
-
-
-@pytest.mark.parametrize(("members", "field"), BAD_BODIES.values(), ids=BAD_BODIES.keys())
-def test_a_wrong_body_is_a_422_that_names_the_field(members: dict[str, object], field: str) -> None:
-    async def scenario(server: Server) -> None:
-        sent = {"content": json.dumps(members), "headers": {"Content-Type": "application/json"}}
-        error = _error(await server.client.put(f"{ADAPTERS}/pirate", **sent), 422)
-        assert error["field"] == field
-        assert field in error["message"]
-        assert await server.routes() == {}
-        assert not server.engine.adapters
-
-    play(scenario)
-
-
-RAW = {
-    "no JSON": (b"source=a", {}, 400),
-    "empty": (b"", {}, 400),
-    "not UTF-8": (b'{"source": "\xff"}', {}, 400),
-    "list": (b"[]", {}, 422),
-    "twice": (b'{"source": "a", "source": "b"}', {}, 422),
-    "deep": (b'{"source":' + b"[" * 40 + b"]" * 40 + b"}", {}, 422),
-    "type": (b'{"source": "a"}', {"Content-Type": "text/plain"}, 415),
-    "coding": (b'{"source": "a"}', {"Content-Encoding": "gzip"}, 415),
-    "too large": (b'{"source": "a"' + b" " * 70_000 + b"}", {}, 413),
-}
-
-
-@pytest.mark.parametrize(("content", "headers", "status"), RAW.values(), ids=RAW.keys())
-def test_bodies_have_the_limits_that_they_have_elsewhere(content: bytes, headers: dict[str, str], status: int) -> None:
-    async def scenario(server: Server) -> None:
-        sent = {"Content-Type": "application/json"} | headers
-        _error(await server.client.put(f"{ADAPTERS}/pirate", content=content, headers=sent), status)
-        assert not server.engine.adapters
-
-    play(scenario)
-
-
-def test_another_endpoint_is_404_and_another_method_405() -> None:
-    async def scenario(server: Server) -> None:
-        await server.put("pirate", "a")
-        other = ADAPTERS_PATH.format(endpoint_id="other")
-        for method, path in (("GET", other), ("GET", f"{other}/pirate"), ("DELETE", f"{other}/pirate")):
-            assert "no endpoint 'other'" in _error(await server.client.request(method, path), 404)["message"]
-        assert _error(await server.client.put(f"{other}/pirate", json={"source": "a"}), 404)
-        for path, methods in (
-            (ADAPTERS, "PUT POST DELETE PATCH OPTIONS"),
-            (f"{ADAPTERS}/pirate", "POST PATCH OPTIONS"),
-        ):
-            for method in methods.split():
-                reply = await server.client.request(method, path)
-                assert _error(reply, 405)["type"] == "method_not_allowed"
-                assert "GET" in reply.headers["allow"]
-        for path in (f"{ADAPTERS}/", f"{ADAPTERS}/pirate/", f"{ADAPTERS}/a/b", "/dedicated/v1/endpoints/demo"):
-            assert (await server.client.get(path)).status_code == 404
-        assert (await server.client.head(f"{ADAPTERS}/pirate")).status_code == 200
-        assert await server.routes() == {"pirate": "a"}
-
-    play(scenario)
 
 
 def test_an_adapter_that_cannot_be_had_leaves_the_old_one() -> None:
@@ -208,11 +27,11 @@ def test_an_adapter_that_cannot_be_had_leaves_the_old_one() -> None:
             ("b", ZeroDivisionError("secret"), 500, None),
         ):
             server.engine.refuse_adapters_with = refusal
-            error = _error(await server.put("pirate", source), status)
+            error = error_of(await server.put("pirate", source), status)
             assert error["field"] == field
             if status != 500:
                 assert error["message"] == str(refusal or "there is no adapter called no-such")
-            _error(await server.put("fresh", source), status)
+            error_of(await server.put("fresh", source), status)
         server.engine.refuse_adapters_with = None
         assert await server.routes() == {"pirate": "a"}
         assert await server.text("demo:pirate") == text
@@ -223,17 +42,17 @@ def test_an_adapter_that_cannot_be_had_leaves_the_old_one() -> None:
 
 def test_there_are_no_more_routes_than_are_allowed_and_failures_take_no_room() -> None:
     async def scenario(server: Server) -> None:
-        _error(await server.put("x", "no-such"), 422)
+        error_of(await server.put("x", "no-such"), 422)
         server.engine.stall_adapters()
         first = [asyncio.create_task(server.put(route, "a")) for route in ("a", "b")]
         await until(lambda: len(server.engine.adding) == 2)
-        error = _error(await server.put("c", "a"), 409)
+        error = error_of(await server.put("c", "a"), 409)
         assert (error["type"], error["field"]) == ("conflict", None)
         assert "2 adapters" in error["message"]
         server.engine.resume_adapters()
         assert [(await each).status_code for each in first] == [201, 201]
         assert (await server.put("a", "b")).status_code == 200
-        _error(await server.put("c", "a"), 409)
+        error_of(await server.put("c", "a"), 409)
         await server.remove("a")
         assert (await server.put("c", "a")).status_code == 201
 
@@ -355,7 +174,7 @@ def test_an_engine_that_is_not_ready_is_503() -> None:
             await server.put("pirate", "b"),
             await server.remove("pirate"),
         ):
-            assert _error(reply, 503)["type"] == "unavailable"
+            assert error_of(reply, 503)["type"] == "unavailable"
             assert int(reply.headers["retry-after"]) >= 1
         server.engine.ready = True
         assert await server.routes() == {"pirate": "a"}
@@ -379,8 +198,8 @@ def test_a_server_that_stops_lets_changes_finish_and_takes_no_new_ones() -> None
             server.stop.ask()
             while (reply := await server.client.get(ADAPTERS)).status_code == 200:
                 pass
-            _error(reply, 503)
-            _error(await server.put("other", "a"), 503)
+            error_of(reply, 503)
+            error_of(await server.put("other", "a"), 503)
             server.engine.resume()
             server.engine.resume_adapters()
             await running
@@ -415,9 +234,9 @@ def test_a_change_that_does_not_finish_does_not_hold_up_the_stop(where: str) -> 
                 change = asyncio.create_task(server.put("pirate", "a"))
                 await until(lambda: reached.is_set() or bool(server.engine.adding))
             server.stop.ask()
-            _error(await change, 503)
+            error_of(await change, 503)
             if where == "requests":
-                _error(await running, 503)
+                error_of(await running, 503)
         assert not held.is_set()
         held.set()
 
@@ -435,7 +254,7 @@ def test_changes_find_room_when_completions_find_none() -> None:
             server.engine.stall_adapters()
             adding = asyncio.create_task(server.put("pirate", "b"))
             await until(lambda: bool(server.engine.adding))
-            assert _error(await server.remove("pirate"), 429)["type"] == "overloaded"
+            assert error_of(await server.remove("pirate"), 429)["type"] == "overloaded"
             server.engine.resume()
             server.engine.resume_adapters()
             await asyncio.gather(running, adding)
