@@ -60,7 +60,7 @@ async def _measure(url: str, files: Mapping[str, str], prompts: Sequence[list[in
     jobs = [Job(one, NEW_TOKENS, adapter=name) for one in prompts for name in (None, *files)]
     alone = [(job, (await http_load.one(target, job)).output) for job in jobs]
     async with httpx2.AsyncClient(base_url=url, timeout=120) as client:
-        load = _Load(target, client, files, alone)
+        load = Load(target, client, files, alone)
         bystanders = [asyncio.create_task(load.stand_by(number)) for number in range(BYSTANDERS)]
         await asyncio.gather(*(load.change(f"changing{number}", rounds) for number in range(CHANGING)))
         load.over = True
@@ -68,8 +68,11 @@ async def _measure(url: str, files: Mapping[str, str], prompts: Sequence[list[in
     return load.figures
 
 
-class _Load:
-    """What runs at once, and what came of it. `alone` are jobs with their tokens when nothing else runs."""
+class Load:
+    """What runs at once, and what has come of it so far: `figures`.
+
+    `files` are adapters by name, `alone` jobs with their tokens when nothing else runs. `over` ends the bystanders.
+    """
 
     def __init__(
         self,

@@ -52,17 +52,18 @@ def measure(adapters: AdapterPlan) -> MixFigures:
     plan = adapters.plan
     with stepping_engine(plan, ROWS, adapters.first(FEW)) as child, stepping_engine(plan, ROWS) as bare:
         mixes = [
-            _mix(name, plan.repeats, _runner(plan, child, rows), _runner(plan, child, BASE))
-            for name, rows in MIXES.items()
+            _mix(name, plan.repeats, _runner(plan, child, rows, seed), _runner(plan, child, BASE, seed))
+            for seed, (name, rows) in enumerate(MIXES.items())
         ]
-        unused = f"the base model, {FEW} adapters there"
-        mixes.append(_mix(unused, plan.repeats, _runner(plan, child, BASE), _runner(plan, bare, BASE)))
+        unused, seed = f"the base model, {FEW} adapters there", len(MIXES)
+        mixes.append(_mix(unused, plan.repeats, _runner(plan, child, BASE, seed), _runner(plan, bare, BASE, seed)))
     return MixFigures(plan, mixes)
 
 
-def _runner(plan: Plan, child: Child, rows: Sequence[str | None]) -> Callable[[int], dict[str, float]]:
+def _runner(plan: Plan, child: Child, rows: Sequence[str | None], seed: int) -> Callable[[int], dict[str, float]]:
     def run(number: int) -> dict[str, float]:
-        prompts = [prompt(plan.encode, 6000 + number * ROWS + row, PROMPT_TOKENS) for row in range(ROWS)]
+        first = 6000 + 1000 * seed + ROWS * number
+        prompts = [prompt(plan.encode, first + row, PROMPT_TOKENS) for row in range(ROWS)]
         return dict(
             child.ask("run", workload="greedy", prompts=prompts, max_tokens=plan.new_tokens, adapters=list(rows))
         )

@@ -35,7 +35,7 @@ class ResidentFigures:
 
 
 def measure(adapters: AdapterPlan) -> ResidentFigures:
-    """Every request over many is given once more, alone; `wrong` had other tokens then."""
+    """Every request over many is given once more, alone, to an engine that has cached nothing of the first time."""
     repeats = adapters.extent.repeats
     loads = [_load(adapters, MANY, number) for number in range(repeats)]
     together: dict[int, Run] = {}
@@ -47,8 +47,9 @@ def measure(adapters: AdapterPlan) -> ResidentFigures:
             return together[number].tokens_per_s
 
         rates = alternate(repeats, many, lambda number: _run(child, _load(adapters, FEW, number), LOADED).tokens_per_s)
+    with our_engine(adapters.plan, LOADED, adapters.files) as child:
         alone = [_run(child, load, 1) for load in loads]
-    failed, wrong = _count(loads, [together[number] for number in range(repeats)], alone)
+    failed, wrong = count_faults(loads, [together[number] for number in range(repeats)], alone)
     print(f"{MANY} adapters: {failed} failed, {wrong} wrong", file=sys.stderr)
     return ResidentFigures(adapters, rates, sum(map(len, loads)), failed, wrong)
 
@@ -66,7 +67,8 @@ def _run(child: Child, todo: Sequence[Job], concurrency: int) -> Run:
     return Run.read(child.ask("run", jobs=[asdict(job) for job in todo], concurrency=concurrency))
 
 
-def _count(loads: Sequence[Sequence[Job]], together: Sequence[Run], alone: Sequence[Run]) -> tuple[int, int]:
+def count_faults(loads: Sequence[Sequence[Job]], together: Sequence[Run], alone: Sequence[Run]) -> tuple[int, int]:
+    """Jobs with too few tokens, and whole ones with other tokens than alone."""
     failed = wrong = 0
     for load, first, second in zip(loads, together, alone, strict=True):
         for job, one, other in zip(load, first.outcomes, second.outcomes, strict=True):
