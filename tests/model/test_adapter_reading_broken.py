@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from adapter_errors import message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from friendli_endpoint.errors import AdapterError
 from friendli_endpoint.model.adapters import read_adapter
-from friendli_endpoint.model.from_folder import read_folder
 from random_adapter import matrices, peft_tensors, write_gguf, write_peft, write_peft_tensors
-from random_model import write_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,20 +26,9 @@ FLIPS = 600
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> ModelConfig:
-    return read_folder(write_folder(tmp_path_factory.mktemp("models") / "tiny")).config
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return write_peft(tmp_path / "adapter", targets=["q", "down"], alpha_pattern={"q_proj": 8})
-
-
-def refused(path: Path, config: ModelConfig) -> None:
-    with pytest.raises(AdapterError) as caught:
-        read_adapter(path, config)
-    assert str(caught.value)
 
 
 def changed_bytes(whole: bytes, header: int) -> Iterator[bytes]:
@@ -56,11 +44,11 @@ def test_a_peft_file_cut_anywhere_is_an_adapter_error(name: str, folder: Path, c
     whole = (folder / name).read_bytes()
     for size in [*range(0, min(len(whole), 1500), 11), *range(1500, len(whole), 499), len(whole) - 1]:
         (folder / name).write_bytes(whole[:size])
-        refused(folder, config)
+        message(folder, config)
 
 
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
-def test_a_peft_file_with_any_byte_changed_is_read_or_refused(name: str, folder: Path, config: ModelConfig) -> None:
+def test_a_peft_file_with_any_byte_changed_is_read_or_message(name: str, folder: Path, config: ModelConfig) -> None:
     whole = (folder / name).read_bytes()
     for changed in changed_bytes(whole, min(len(whole), 1500)):
         (folder / name).write_bytes(changed)
@@ -73,10 +61,10 @@ def test_a_gguf_file_cut_anywhere_is_an_adapter_error(config: ModelConfig, tmp_p
     whole = path.read_bytes()
     for size in [*range(0, 900, 7), *range(900, len(whole) - 64, 499), len(whole) - 64]:
         path.write_bytes(whole[:size])
-        refused(path, config)
+        message(path, config)
 
 
-def test_a_gguf_file_with_any_byte_changed_is_read_or_refused(config: ModelConfig, tmp_path: Path) -> None:
+def test_a_gguf_file_with_any_byte_changed_is_read_or_message(config: ModelConfig, tmp_path: Path) -> None:
     path = write_gguf(tmp_path / "a.gguf", targets=["q", "down"])
     whole = path.read_bytes()
     for changed in changed_bytes(whole, 900):
@@ -88,9 +76,9 @@ def test_a_gguf_file_with_any_byte_changed_is_read_or_refused(config: ModelConfi
 @pytest.mark.parametrize(
     "text", [b"", b"{", b"[]", b"null", b"[" * 100_000, b"\xff\xfe", b'{"r": 1' + b"0" * 5000 + b"}"]
 )
-def test_a_config_that_is_no_json_object_is_refused(text: bytes, folder: Path, config: ModelConfig) -> None:
+def test_a_config_that_is_no_json_object_is_message(text: bytes, folder: Path, config: ModelConfig) -> None:
     (folder / CONFIG).write_bytes(text)
-    refused(folder, config)
+    message(folder, config)
 
 
 JSON = st.recursive(
@@ -103,7 +91,7 @@ FIELDS = ["peft_type", "r", "lora_alpha", "use_rslora", "bias", "fan_in_fan_out"
 
 @SETTINGS
 @given(st.dictionaries(st.sampled_from([*FIELDS, "rank_pattern", "alpha_pattern", "unknown"]), JSON, min_size=1))
-def test_a_config_of_any_values_is_read_or_refused(
+def test_a_config_of_any_values_is_read_or_message(
     folder: Path, config: ModelConfig, fields: dict[str, object]
 ) -> None:
     write_peft_tensors(folder, peft_tensors(matrices(targets=["v"])), **fields)
@@ -114,7 +102,7 @@ def test_a_config_of_any_values_is_read_or_refused(
 @SETTINGS
 @given(st.text(alphabet=r".*+?()[]{}|^$\d0189aq_proj", max_size=30))
 @pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
-def test_any_text_as_a_pattern_is_read_or_refused(folder: Path, config: ModelConfig, pattern: str) -> None:
+def test_any_text_as_a_pattern_is_read_or_message(folder: Path, config: ModelConfig, pattern: str) -> None:
     write_peft_tensors(folder, peft_tensors(matrices(targets=["v"])), alpha_pattern={pattern: 4})
     with suppress(AdapterError):
         read_adapter(folder, config)
@@ -124,4 +112,4 @@ def test_a_folder_in_place_of_a_file_is_an_adapter_error(folder: Path, config: M
     for name in (CONFIG, WEIGHTS):
         (folder / name).unlink()
         (folder / name).mkdir()
-        refused(folder, config)
+        message(folder, config)

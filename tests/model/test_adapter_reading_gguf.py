@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import gguf
 import numpy as np
 import pytest
+from adapter_errors import message
 from gguf_writer import write_gguf as write_gguf_model
 
-from friendli_endpoint.errors import AdapterError
 from friendli_endpoint.model.adapters import read_adapter
-from friendli_endpoint.model.from_folder import read_folder
 from random_adapter import ALL, CONFIG, gguf_tensors, matrices, write_gguf, write_gguf_tensors, write_peft
 from random_model import write_folder
 
@@ -26,27 +25,11 @@ Kind = gguf.GGMLQuantizationType
 Q = "blk.0.attn_q.weight"
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folder(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def config(folder: Path) -> ModelConfig:
-    return read_folder(folder).config
-
-
 def difference(adapter: Adapter, other: Adapter) -> float:
     """The largest of any value."""
     assert adapter.changes.keys() == other.changes.keys()
     pairs = [(adapter.changes[name], other.changes[name]) for name in adapter.changes]
     return max(max(np.abs(one.a - two.a).max(), np.abs(one.b - two.b).max()) for one, two in pairs)
-
-
-def message(path: Path, config: ModelConfig) -> str:
-    with pytest.raises(AdapterError) as caught:
-        read_adapter(path, config)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize(("kind", "most"), [(Kind.F32, 0), (Kind.F16, 0), (Kind.BF16, 0), (Kind.Q8_0, 0.005)])
@@ -142,8 +125,8 @@ def test_a_tensor_that_does_not_fit_the_model_is_refused_by_name(
     assert next(iter(tensors)) in found
 
 
-def test_a_file_that_is_no_adapter_is_told_so(folder: Path, config: ModelConfig, tmp_path: Path) -> None:
-    write_gguf_model(folder, tmp_path / "model.gguf")
+def test_a_file_that_is_no_adapter_is_told_so(config: ModelConfig, tmp_path: Path) -> None:
+    write_gguf_model(write_folder(tmp_path / "model"), tmp_path / "model.gguf")
     assert "is no adapter: its general.type is 'model', not 'adapter'" in message(tmp_path / "model.gguf", config)
     assert "holds no tensors of an adapter" in message(write_gguf_tensors(tmp_path / "none.gguf", {}), config)
     half = {name: values for name, values in gguf_tensors(matrices()).items() if name != f"{Q}.lora_b"}
