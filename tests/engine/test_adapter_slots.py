@@ -1,6 +1,6 @@
 """More adapters than one forward can mix: who starts, who waits, and that nobody waits forever."""
 
-from itertools import groupby
+from itertools import count, groupby
 
 import pytest
 from adapter_helpers import Engine
@@ -35,6 +35,14 @@ class Stream:
             self.engine.tell(Submit(request(self.names[-1], [1, 2], max_tokens=max_tokens, adapter=self.adapter)))
         self.engine.events += self.engine.core.step()
 
+    def step_until(self, done, *, meanwhile=lambda: None):
+        for _ in range(200):
+            if done():
+                return
+            self.step()
+            meanwhile()
+        raise AssertionError("200 steps were not enough")
+
 
 def started(engine):
     """Names of requests in the order in which their prompts were read."""
@@ -46,8 +54,7 @@ def test_a_steady_stream_of_one_adapter_lets_another_in_after_so_many_have_passe
     stream.step()
     before = len(started(engine))
     engine.tell(Submit(request("head", [1, 2], adapter="b")))
-    while "head" not in started(engine):
-        stream.step()
+    stream.step_until(lambda: "head" in started(engine))
     assert started(engine).index("head") - before == ROWS
     names = [name for name in started(engine) if name != "head"]
     assert names == stream.names[: len(names)], "the oldest first within an adapter"
@@ -57,9 +64,12 @@ def test_the_batch_stays_full_until_so_many_have_passed(engine):
     stream = Stream(engine, "a")
     stream.step()
     engine.tell(Submit(request("head", [1, 2], adapter="b")))
-    while len(started(engine)) < 2 * ROWS:
-        stream.step()
-        assert len(engine.model.batches[-1].adapters) == ROWS
+    rows = []
+    stream.step_until(
+        lambda: len(started(engine)) == 2 * ROWS,
+        meanwhile=lambda: rows.append(len(engine.model.batches[-1].adapters)),
+    )
+    assert set(rows) == {ROWS}
     assert started(engine)[-1] != "head"
 
 
@@ -67,11 +77,11 @@ def test_requests_without_an_adapter_pass_whoever_waits_for_a_slot(engine):
     stream = Stream(engine, "a")
     stream.step()
     engine.tell(Submit(request("head", [1, 2], adapter="b")))
-    names = []
-    while "head" not in started(engine):
-        stream.step()
-        names.append(f"base{len(names)}")
-        engine.tell(Submit(request(names[-1], [1, 2], max_tokens=2)))
+    numbers = count()
+    stream.step_until(
+        lambda: "head" in started(engine),
+        meanwhile=lambda: engine.tell(Submit(request(f"base{next(numbers)}", [1, 2], max_tokens=2))),
+    )
     last = started(engine).index("head")
     drained = [name for name in started(engine)[:last] if name.startswith("a")]
     assert len(drained) == 2 * ROWS
