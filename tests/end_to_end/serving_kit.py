@@ -15,6 +15,8 @@ class Served(NamedTuple):
     process: subprocess.Popen[str]
     url: str
     curl: str
+    adapters: str
+    """The line that lists the routes, if there are any."""
 
     @property
     def engine_pid(self) -> int:
@@ -29,4 +31,5 @@ def serve(model: Path, *flags: str) -> Served:
     assert process.stdout is not None
     ready = re.search(r"ready at (http://127\.0\.0\.1:\d+)", process.stdout.readline())
     assert ready
-    return Served(process, ready[1], process.stdout.readline().strip())
+    adapters = process.stdout.readline() if "--adapter" in flags else ""
+    return Served(process, ready[1], process.stdout.readline().strip(), adapters.strip())

@@ -59,6 +59,8 @@ def serve(
 
         def when_ready() -> None:
             say(f"The endpoint {deployment.id!r} is ready at {url}")
+            if routes := settings.endpoint[1].adapters:
+                say(f"Adapters: {', '.join(f'{deployment.id}:{route}' for route in sorted(routes))}")
             say(curl_line(url, deployment.id, needs_token=settings.server.guarded))
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
