@@ -166,6 +166,17 @@ def test_what_has_been_added_needs_its_files_no_more(make: Make, adapters: list[
     assert same(second.generate([prompt], COUNT, ["it"])[1], expected)
 
 
+def test_after_a_restart_one_graph_is_made_for_all_that_had_been_added(
+    make: Make, adapters: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_all(make(), adapters)
+    again, made = make(), []
+    compile_graph = again.model._compile_with
+    monkeypatch.setattr(again.model, "_compile_with", lambda given: made.append(given) or compile_graph(given))
+    add_all(again, adapters)
+    assert len(made) == 1
+
+
 def test_what_is_refused_or_dropped_leaves_nothing_on_disk(make: Make, adapters: list[Path], tmp_path: Path) -> None:
     driver = make()
     with pytest.raises(AdapterError):

@@ -66,10 +66,15 @@ class Library:
             self._spool.remove(key)
 
     def _make_room(self, adapter: Adapter) -> None:
-        """Replace the stage when it cannot take the adapter; the new one is for those that are there now."""
-        stage, served = self._stage, [*self._adapters.values(), adapter]
+        """Replace the stage when it cannot take the adapter; the new one is for those that are there now.
+
+        After a restart that is all of the spool: those that are added next find their room already made.
+        """
+        stage = self._stage
         if stage and stage.rank >= adapter.rank and stage.targets >= set(adapter.targets):
             return
+        with self._lock:
+            served = list(self._spool.all())
         rank = -(-max(each.rank for each in served) // SMALLEST_RANK) * SMALLEST_RANK
         targets = {part for each in served for part in each.targets}
         entries = list(branches(self._config, targets))

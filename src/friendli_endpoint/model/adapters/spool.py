@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-
 from friendli_endpoint.errors import AdapterError
 from friendli_endpoint.files.safetensors_file import read_file, write_file
 from friendli_endpoint.model.adapters.adapter import Adapter, LowRank
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 A, B = ".a", ".b"
+SUFFIX = ".safetensors"
 
 
 class Spool:
@@ -25,6 +26,10 @@ class Spool:
         """An adapter stored earlier, perhaps by a process that has ended since."""
         path = self._path(key)
         return _mapped(path) if path.exists() else None
+
+    def all(self) -> Iterator[Adapter]:
+        """Every adapter that is stored."""
+        return map(_mapped, self._folder.glob(f"*{SUFFIX}"))
 
     def store(self, key: str, adapter: Adapter) -> Adapter:
         """The same adapter, from its file. AdapterError when the disk does not take it."""
@@ -44,7 +49,7 @@ class Spool:
         self._path(key).unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
-        return self._folder / f"{key}.safetensors"
+        return self._folder / f"{key}{SUFFIX}"
 
 
 def _mapped(path: Path) -> Adapter:
