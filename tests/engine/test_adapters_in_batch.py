@@ -94,6 +94,18 @@ def test_adapters_are_loaded_one_after_another_in_the_order_in_which_they_came(e
     assert list(engine.model.salts) == [f"key{i}" for i in range(4)]
 
 
+def test_an_adapter_is_not_begun_before_the_one_before_it_has_been_reported(engine):
+    keys = [f"key{i}" for i in range(4)]
+    for key in keys:
+        engine.begin_to_add(key, key)
+    for place, key in enumerate(keys):
+        while not engine.core.step():
+            assert engine.woken.wait(60)
+            engine.woken.clear()
+        assert list(engine.model.salts) == keys[: place + 1], key
+        assert engine.core.busy == (key != keys[-1])
+
+
 @pytest.mark.parametrize("first", ["adapter", "grammar"])
 def test_a_request_with_grammar_and_adapter_waits_for_both(tmp_path, first):
     release = threading.Event()

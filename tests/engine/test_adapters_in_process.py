@@ -24,11 +24,11 @@ def refuse(options):
 
 
 def load_and_die_of_poison(options):
-    """A model that takes its process down while it loads an adapter with the text "poison"."""
+    """A model that takes its process down as soon as it is to load an adapter from a file called "poison"."""
 
     class Mine(FakeStepModel):
         def add_adapter(self, key, path):
-            if Path(path).read_text() == "poison":
+            if Path(path).name == "poison":
                 os.kill(os.getpid(), signal.SIGKILL)
             return super().add_adapter(key, path)
 

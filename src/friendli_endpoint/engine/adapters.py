@@ -20,7 +20,10 @@ _GRACE_SECONDS: Final = 2.0
 
 
 class Adapters:
-    """Each key is loading, then loaded, then gone; one that cannot be loaded is gone at once.
+    """Each key is queued, loading, then loaded, then gone; one that cannot be loaded is gone at once.
+
+    They are loaded one after another, since each is slow, and the next one not before the last one was reported: when
+    the process dies of one, those before it are known to be innocent.
 
     Dropping a key keeps new requests from naming it and changes nothing else: what is loading is loaded to its end and
     reported, who waits for it is served, and then it goes. All of this happens in `settle`, between two steps.
@@ -30,17 +33,17 @@ class Adapters:
     def __init__(self, model: StepModel, when_loaded: Callable[[], None]) -> None:
         self._model = model
         self._when_loaded = when_loaded
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="adapter")  # one after another: each is slow
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="adapter")
+        self._queued: dict[str, str] = {}
         self._loading: dict[str, Future[AdapterCard]] = {}
         self._loaded: set[str] = set()
         self._dropped: set[str] = set()
 
     def add(self, key: str, path: str) -> None:
-        """Begin to load an adapter. ValueError when the key is in use."""
+        """Queue an adapter, to be loaded in its turn. ValueError when the key is in use."""
         if self.has(key):
             raise ValueError(f"adapter key {key!r} is in use")
-        self._loading[key] = loading = self._load(key, path)
-        loading.add_done_callback(lambda _: self._when_loaded())
+        self._queued[key] = path
 
     def drop(self, key: str) -> None:
         """Let a key go once nobody uses it; unknown keys are ignored."""
@@ -49,21 +52,27 @@ class Adapters:
 
     def has(self, key: str) -> bool:
         """Whether a request that was let in can go on with this adapter, now or when it is loaded."""
-        return key in self._loading or key in self._loaded
+        return self.is_loading(key) or key in self._loaded
 
     def takes(self, key: str) -> bool:
         """Whether a new request may name this adapter."""
         return self.has(key) and key not in self._dropped
 
     def is_loading(self, key: str) -> bool:
-        return key in self._loading
+        """Whether it is on its way."""
+        return key in self._queued or key in self._loading
 
     def busy(self, in_use: Callable[[], Set[str]]) -> bool:
         """Whether `settle` has something to do."""
-        return any(loading.done() for loading in self._loading.values()) or bool(self._unused(in_use))
+        due = any(loading.done() for loading in self._loading.values()) if self._loading else bool(self._queued)
+        return due or bool(self._unused(in_use))
 
     def settle(self, in_use: Callable[[], Set[str]]) -> list[Event]:
-        """Enter what has been loaded, forget what was dropped and is not in `in_use`, the keys that requests name."""
+        """Enter what has been loaded, forget what was dropped and is not in `in_use`, the keys that requests name.
+
+        What this returns is to be reported before it is called again.
+        """
+        self._begin_next()
         done = [key for key, loading in self._loading.items() if loading.done()]
         events = [self._enter(key, self._loading.pop(key)) for key in done]
         for key in self._unused(in_use):
@@ -74,8 +83,16 @@ class Adapters:
 
     def close(self) -> None:
         """Give up what has not begun to be loaded, and wait a while for what has."""
-        self._loader.shutdown(wait=False, cancel_futures=True)
-        wait([loading for loading in self._loading.values() if not loading.cancelled()], _GRACE_SECONDS)
+        self._queued.clear()
+        self._loader.shutdown(wait=False)
+        wait(self._loading.values(), _GRACE_SECONDS)
+
+    def _begin_next(self) -> None:
+        if self._loading or not self._queued:
+            return
+        key = next(iter(self._queued))
+        self._loading[key] = loading = self._load(key, self._queued.pop(key))
+        loading.add_done_callback(lambda _: self._when_loaded())
 
     def _load(self, key: str, path: str) -> Future[AdapterCard]:
         if self._model.card.adapters:
