@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,6 +41,19 @@ def test_a_path_where_nothing_is_is_told_what_an_adapter_is(
         HubError, match=r"cannot be read .*adapter_config\.json and adapter_model\.safetensors, or a GGUF"
     ):
         hub.resolve_adapter(source)
+
+
+def test_a_path_that_is_no_text_is_refused_wherever_the_bytes_come_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / os.fsdecode(b"\xff")
+    (folder / "pirate").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    for source in (str(folder), "pirate", "./pirate"):
+        for resolve in (hub.resolve, hub.resolve_adapter):
+            with pytest.raises(HubError, match=r"udcff.* is not UTF-8") as raised:
+                resolve(source)
+            assert str(raised.value).isprintable()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -113,3 +114,41 @@ def test_a_folder_in_place_of_a_file_is_an_adapter_error(folder: Path, config: M
         (folder / name).unlink()
         (folder / name).mkdir()
         message(folder, config)
+
+
+@pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
+def test_what_might_be_read_for_ever_is_an_adapter_error(name: str, folder: Path, config: ModelConfig) -> None:
+    path = folder / name
+    path.unlink()
+    os.mkfifo(path)
+    assert "is not a file" in message(folder, config)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    assert "is not a file" in message(folder, config)
+
+
+def test_a_pipe_in_place_of_an_adapter_is_an_adapter_error(tmp_path: Path, config: ModelConfig) -> None:
+    os.mkfifo(tmp_path / "a.gguf")
+    assert "is not a file" in message(tmp_path / "a.gguf", config)
+
+
+def test_json_of_absurd_size_is_an_adapter_error(folder: Path, config: ModelConfig) -> None:
+    with (folder / WEIGHTS).open("r+b") as file:
+        file.write((2**37).to_bytes(8, "little"))
+        file.truncate(2**38)  # a hole: the disk holds none of it
+    assert "larger than 100 MiB" in message(folder, config)
+    with (folder / CONFIG).open("ab") as file:
+        file.truncate(2**37)
+    assert "larger than 100 MiB" in message(folder, config)
+
+
+@pytest.mark.parametrize("half", [b"\\ud800", b"\xed\xa0\x80"])
+def test_names_that_are_no_text_are_an_adapter_error_that_can_be_sent(
+    half: bytes, folder: Path, config: ModelConfig
+) -> None:
+    (folder / CONFIG).write_bytes(b'{"peft_type": "LORA", "use_' + half + b'": true}')
+    message(folder, config).encode()
+    header = b'{"' + half + b'": {"dtype": "F64", "shape": [1], "data_offsets": [0, 8]}}'
+    (folder / WEIGHTS).write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    (folder / CONFIG).write_text('{"peft_type": "LORA"}')
+    message(folder, config).encode()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from friendli_endpoint.errors import ModelError
-from friendli_endpoint.files.stored import Kind, StoredTensor, mapped, stored_bytes
+from friendli_endpoint.files.stored import Kind, StoredTensor, mapped, opened, stored_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 KINDS = {"F32": Kind.F32, "F16": Kind.F16, "BF16": Kind.BF16}
 METADATA = "__metadata__"
+MOST_JSON_BYTES = 100 * 2**20  # a bound against absurd amounts of memory; the reference reader's for headers, too
 LENGTH_BYTES = 8
 ALIGNMENT = 8  # of the tensors in a file
 
@@ -39,15 +40,8 @@ def read_weights(folder: Path) -> dict[str, StoredTensor]:
 
 def read_json(path: Path) -> Mapping[str, object]:
     """The JSON object in a file; ModelError when it cannot be read or is none."""
-    try:
-        value = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path.name} is broken: {error}") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path.name} is broken: it holds no JSON object")
-    return value
+    with opened(path) as file:
+        return _object(path.name, file.read(MOST_JSON_BYTES + 1))
 
 
 def read_file(path: Path) -> dict[str, StoredTensor]:
@@ -79,13 +73,22 @@ def _header(view: memoryview) -> tuple[Mapping[str, object], int]:
     start = LENGTH_BYTES + int.from_bytes(view[:LENGTH_BYTES], "little")
     if len(view) < LENGTH_BYTES or start > len(view):
         raise ModelError("the file is cut short in its header, or is no safetensors file; fetch it again")
+    return _object("the header", bytes(view[LENGTH_BYTES:start][: MOST_JSON_BYTES + 1])), start
+
+
+def _object(source: str, data: bytes) -> Mapping[str, object]:
+    """The JSON object in `data`; ModelError, which names `source`, when there is none."""
+    if len(data) > MOST_JSON_BYTES:
+        raise ModelError(f"{source} is broken: it is larger than {MOST_JSON_BYTES >> 20} MiB")
     try:
-        header = json.loads(bytes(view[LENGTH_BYTES:start]))
+        value = json.loads(data)
+        # Half a surrogate pair is no character: a message that repeats it could be neither sent nor printed.
+        json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"the header is broken: {error}") from error
-    if not isinstance(header, dict):
-        raise ModelError("the header is broken: it holds no JSON object")
-    return header, start
+        raise ModelError(f"{source} is broken: {error}") from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{source} is broken: it holds no JSON object")
+    return value
 
 
 def _tensor(name: str, entry: object, data: memoryview) -> StoredTensor:

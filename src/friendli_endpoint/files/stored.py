@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import gguf
 
@@ -62,11 +62,21 @@ class StoredTensor:
 
 def mapped(path: Path) -> memoryview:
     """The bytes of a file, read only when touched; ModelError when it cannot be read."""
-    try:
-        with path.open("rb") as file:
+    with opened(path) as file:
+        try:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"cannot read {path}: {error}") from error
+        except (OSError, ValueError) as error:
+            raise ModelError(f"cannot read {path}: {error}") from error
+
+
+def opened(path: Path) -> BinaryIO:
+    """A file, to be read; ModelError when it cannot be, or is none: reading from a pipe or a device may never end."""
+    try:
+        if path.exists() and not path.is_file():
+            raise ModelError(f"cannot read {path}: it is not a file")
+        return path.open("rb")
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
 
 
 def stored_bytes(name: str, kind: Kind, shape: tuple[int, ...]) -> int:

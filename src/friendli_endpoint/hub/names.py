@@ -80,8 +80,17 @@ def _home(known: KnownModel) -> Path:
 
 def _found(name: str, kind: huggingface.Kind, progress: Progress) -> Path | None:
     if _is_path(name):
-        return kind.check(Path(os.path.expanduser(name)).absolute())  # noqa: PTH111 - an unknown user is no error here
+        return kind.check(_absolute(name))
     return huggingface.fetch(name, kind, progress) if _HUB_ID.fullmatch(name) else None
+
+
+def _absolute(name: str) -> Path:
+    path = Path(os.path.expanduser(name)).absolute()  # noqa: PTH111 - an unknown user is no error here
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:  # what is sent to the engine, and told of it, is text
+        raise HubError(f"the path {str(path)!a} is not UTF-8; rename what it leads through") from error
+    return path
 
 
 def _is_path(name: str) -> bool:
