@@ -55,6 +55,7 @@ Q = "base_model.model.model.layers.0.self_attn.q_proj"
         ({"lora_alpha": 0}, "lora_alpha must be a number above 0"),
         ({"lora_alpha": float("nan")}, "lora_alpha must be a number above 0"),
         ({"lora_alpha": float("inf")}, "lora_alpha must be a number above 0"),
+        ({"lora_alpha": 10**400}, "lora_alpha must be a number above 0"),
         ({"lora_alpha": "16"}, "lora_alpha must be a number above 0"),
         ({"lora_alpha": 1e300}, "has values that are not finite numbers"),
         ({"use_rslora": "yes"}, "use_rslora must be true or false"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from sys import float_info
 from typing import TYPE_CHECKING
 
 from friendli_endpoint.errors import ModelError
@@ -36,7 +37,7 @@ class Fields:
     def number(self, key: str, default: float | None = None) -> float:
         """A finite number above 0."""
         value = self._get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= float_info.max:
             raise self._wrong(key, "a number above 0")
         return float(value)
 
