@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.adapters import adding, changes, mixing, report, residents, swapping
 from bench.adapters.files import write_adapters
-from bench.adapters.plan import FULL, MANY, QUICK, AdapterPlan
+from bench.adapters.plan import FULL, QUICK, AdapterPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +23,8 @@ class WrongAnswersError(Exception):
 def measure(plan: Plan, settings: PeerSettings, *, quick: bool) -> Iterator[str]:
     """The report of each question as soon as it is answered; WrongAnswersError after the last one."""
     with TemporaryDirectory(prefix="friendli-bench-") as folder:
-        files = write_adapters(plan.model, Path(folder), MANY)
-        adapters = AdapterPlan(plan, settings, QUICK if quick else FULL, files)
+        extent = QUICK if quick else FULL
+        adapters = AdapterPlan(plan, settings, extent, write_adapters(plan.model, Path(folder), extent.adapters))
         yield report.mixing(mixing.measure(adapters))
         yield report.swapping(swapping.measure(adapters))
         yield report.adding(adding.measure(adapters))

@@ -13,26 +13,29 @@ if TYPE_CHECKING:
 
 FEW = 8
 RESIDENT = 16  # as the endpoint has it by default
-MANY = 64
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How often the slow parts are repeated, requests of a random load, rounds of changes, seconds between them."""
+    """How often the slow parts are repeated, adapters in all, requests of a random load over them, rounds of changes.
+
+    `pause_s` are the seconds between one step beside running streams and the next.
+    """
 
     repeats: int
+    adapters: int
     requests: int
     rounds: int
     pause_s: float
 
 
-FULL = Extent(repeats=3, requests=64, rounds=17, pause_s=1.0)
-QUICK = Extent(repeats=1, requests=32, rounds=2, pause_s=0.3)
+FULL = Extent(repeats=3, adapters=64, requests=64, rounds=17, pause_s=1.0)
+QUICK = Extent(repeats=1, adapters=24, requests=24, rounds=2, pause_s=0.3)
 
 
 @dataclass(frozen=True)
 class AdapterPlan:
-    """What is measured: the model and its runs, the peer's settings, and the `files` of `MANY` adapters by name."""
+    """What is measured: the model and its runs, the peer's settings, and the `files` of all adapters by name."""
 
     plan: Plan
     settings: PeerSettings

@@ -9,7 +9,7 @@ from bench.adapters.adding import STREAMS
 from bench.adapters.changes import BYSTANDERS, CHANGING
 from bench.adapters.files import RANK
 from bench.adapters.mixing import PROMPT_TOKENS, ROWS
-from bench.adapters.plan import FEW, MANY, RESIDENT
+from bench.adapters.plan import FEW, RESIDENT
 from bench.adapters.residents import NEW_TOKENS
 from bench.engine import LOADED
 from bench.report import choices, middle, pairs_row, table
@@ -91,18 +91,19 @@ def adding(figures: AddingFigures) -> str:
 
 
 def residents(figures: ResidentFigures) -> str:
+    many = len(figures.adapters.files)
     note = (
-        f"{MANY} adapters registered, {RESIDENT} in memory. {LOADED} clients, prompts of 8 to 160 tokens, "
+        f"{many} adapters registered, {RESIDENT} in memory. {LOADED} clients, prompts of 8 to 160 tokens, "
         f"{NEW_TOKENS} new ones, half of them sampled, each request to an adapter at random, through the engine's "
         f"pipe; in turn with as many requests to {FEW} of the adapters. Wrong: other tokens than the same request "
         "alone."
     )
     rates = figures.rates
     rows = [
-        [f"tokens/s over {MANY} adapters", middle(rates.ours)],
+        [f"tokens/s over {many} adapters", middle(rates.ours)],
         [f"tokens/s over {FEW}", middle(rates.peer)],
         ["share", _share(rates)],
-        [f"requests over {MANY}", f"{figures.requests}"],
+        [f"requests over {many}", f"{figures.requests}"],
         ["failed", f"**{figures.failed}**"],
         ["wrong", f"**{figures.wrong}**"],
     ]

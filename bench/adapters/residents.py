@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from bench.adapters.plan import FEW, MANY
+from bench.adapters.plan import FEW
 from bench.children import our_engine
 from bench.engine import LOADED
 from bench.figures import Pairs, alternate
@@ -37,7 +37,7 @@ class ResidentFigures:
 def measure(adapters: AdapterPlan) -> ResidentFigures:
     """Every request over many is given once more, alone, to an engine that has cached nothing of the first time."""
     repeats = adapters.extent.repeats
-    loads = [_load(adapters, MANY, number) for number in range(repeats)]
+    loads = [_load(adapters, len(adapters.files), number) for number in range(repeats)]
     together: dict[int, Run] = {}
     with our_engine(adapters.plan, LOADED, adapters.files) as child:
         child.run(_load(adapters, FEW, repeats), LOADED)
@@ -50,7 +50,7 @@ def measure(adapters: AdapterPlan) -> ResidentFigures:
     with our_engine(adapters.plan, LOADED, adapters.files) as child:
         alone = [_run(child, load, 1) for load in loads]
     failed, wrong = count_faults(loads, [together[number] for number in range(repeats)], alone)
-    print(f"{MANY} adapters: {failed} failed, {wrong} wrong", file=sys.stderr)
+    print(f"{len(adapters.files)} adapters: {failed} failed, {wrong} wrong", file=sys.stderr)
     return ResidentFigures(adapters, rates, sum(map(len, loads)), failed, wrong)
 
 
