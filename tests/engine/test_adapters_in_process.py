@@ -233,6 +233,19 @@ def test_an_adapter_whose_caller_has_gone_is_dropped(folder, pipe):
     asyncio.run(main())
 
 
+def test_an_adapter_that_is_dropped_while_somebody_waits_for_it_is_answered_all_the_same(folder, pipe):
+    async def main():
+        async with started(FAKE) as engine:
+            adding = asyncio.create_task(engine.add_adapter("a", str(pipe)))
+            with await reading(pipe) as writer:
+                engine.drop_adapter("a")
+                writer.write("pirate")
+            async with asyncio.timeout(20):
+                assert await adding == AdapterCard(1, ("q",), len("pirate"))
+
+    asyncio.run(main())
+
+
 def test_closing_fails_who_waits_for_an_adapter(folder, pipe):
     async def main():
         engine = EngineProcess(FAKE)
