@@ -15,7 +15,9 @@ from process_helpers import FAKE, a_request, local, started, tokens_of
 
 from friendli_endpoint.engine import EngineProcess
 from friendli_endpoint.engine.fake_model import FakeStepModel
-from friendli_endpoint.engine.vocabulary import AdapterCard, Sampled
+from friendli_endpoint.engine.live import MOST_DEATHS
+from friendli_endpoint.engine.registry import AdapterRegistry
+from friendli_endpoint.engine.vocabulary import AdapterAdded, AdapterCard, Sampled
 from friendli_endpoint.errors import AdapterError, EngineError, ModelError
 
 
@@ -197,6 +199,20 @@ def test_an_adapter_that_takes_the_process_down_again_and_again_fails_and_the_ot
             for key, text in (("a", "pirate"), ("c", "telegram")):
                 asked = a_request(adapter=key)
                 assert await tokens_of(engine, asked) == [expected(asked, 0, text)]
+
+    asyncio.run(main())
+
+
+def test_an_adapters_deaths_are_counted_anew_once_it_has_been_loaded():
+    async def main():
+        registry = AdapterRegistry()
+        registry.open("a", "path")
+        for _ in range(2):
+            for _ in range(MOST_DEATHS - 1):
+                registry.count_death()
+            registry.book(AdapterAdded("a", AdapterCard(1, ("q",), 1)))
+            registry.count_death()
+        assert registry.takes("a")
 
     asyncio.run(main())
 
