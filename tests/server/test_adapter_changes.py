@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -73,6 +74,26 @@ def test_changes_of_one_route_are_made_in_the_order_of_their_arrival() -> None:
         assert [new for _, new in (first, second, third)] == [True, True, False]
         assert [served.source for served in routes.all()] == ["c"]
         assert (engine.dropped, engine.adapters) == (["r@1", "r@2"], {"r@3": "c"})
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_removing_waits_for_requests_with_an_adapter_that_was_replaced_too(order: tuple[int, int]) -> None:
+    async def main() -> None:
+        routes = Routes(FakeEngine(), find_adapter, most=1)
+        requests = [ExitStack(), ExitStack()]
+        for source, request in zip("ab", requests, strict=True):
+            served, _ = await routes.put("r", source)
+            request.enter_context(routes.hold(served))
+        removing = asyncio.create_task(routes.remove("r"))
+        await until(lambda: not routes.all())
+        for number in order:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not removing.done()
+            requests[number].close()
+        await removing
 
     asyncio.run(main())
 
