@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from threading import Thread
+from threading import enumerate as threads
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -166,6 +167,30 @@ def test_what_has_been_added_needs_its_files_no_more(make: Make, adapters: list[
     card = second.model.add_adapter("it", str(path))
     assert (card.rank, card.targets) == (8, ALL)
     assert same(second.generate([prompt], COUNT, ["it"])[1], expected)
+
+
+def test_when_the_largest_adapter_goes_the_others_take_no_more_room_than_they_need(
+    make: Make, adapters: list[Path]
+) -> None:
+    driver, (prompt,) = make(), prompts(1)
+    for key, path in (("small", adapters[5]), ("large", adapters[6])):
+        driver.model.add_adapter(key, str(path))
+    _, before = driver.generate([prompt], COUNT, ["small"])
+    assert driver.model._library.stage.rank == 24
+    driver.model.drop_adapter("large")
+    for thread in threads():
+        if thread.name == "adapter arena":
+            thread.join()
+    assert driver.model._library.stage.rank == 8
+    assert same(driver.generate([prompt], COUNT, ["small"])[1], before)
+
+
+def test_a_spool_that_was_swept_away_is_made_again(make: Make, adapters: list[Path], tmp_path: Path) -> None:
+    driver, (prompt,) = make(), prompts(1)
+    keys = add_all(driver, adapters[:1])
+    shutil.rmtree(tmp_path)
+    driver.model.add_adapter("later", str(adapters[5]))
+    assert not same(*(driver.generate([prompt], COUNT, [key])[1] for key in (*keys, "later")))
 
 
 def test_after_a_restart_one_graph_is_made_for_all_that_had_been_added(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -16,20 +17,26 @@ if TYPE_CHECKING:
     from friendli_endpoint.model.adapters.branches import Branch
 
 
+FLOAT_BYTES = 4
+
+
 class Arena:
     """`slots` places for adapters of at most `rank`. An empty slot is never touched, so it takes no memory."""
 
     def __init__(self, branches: Sequence[Branch], rank: int, slots: int) -> None:
         self.rank = rank
         self._branches = tuple(branches)
-        shapes = [_shapes(branch, rank) for branch in self._branches]
-        self._a = [np.zeros((slots, *a), np.float32) for a, _ in shapes]
-        self._b = [np.zeros((slots, *b), np.float32) for _, b in shapes]
+        # One allocation, which the system gets back as a whole when an arena of another rank takes over.
+        room = np.zeros(slots * self.bytes_per_slot(self._branches, rank) // FLOAT_BYTES, np.float32)
+        shapes = [(slots, *shape) for branch in self._branches for shape in _shapes(branch, rank)]
+        ends = list(accumulate(map(prod, shapes), initial=0))
+        arrays = [room[begin : begin + prod(s)].reshape(s) for begin, s in zip(ends, shapes, strict=False)]
+        self._a, self._b = arrays[0::2], arrays[1::2]
 
     @staticmethod
     def bytes_per_slot(branches: Sequence[Branch], rank: int) -> int:
         """What one adapter takes."""
-        return sum(4 * prod(shape) for branch in branches for shape in _shapes(branch, rank))
+        return sum(FLOAT_BYTES * prod(shape) for branch in branches for shape in _shapes(branch, rank))
 
     def write(self, slot: int, changes: Mapping[str, LowRank]) -> None:
         """Put an adapter into a slot, over whatever was there. Its parts are among the branches', its rank fits."""

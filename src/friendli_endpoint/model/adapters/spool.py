@@ -38,6 +38,7 @@ class Spool:
         changes = adapter.changes.items()
         tensors = {f"{n}{A}": each.a for n, each in changes} | {f"{n}{B}": each.b for n, each in changes}
         try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # temporary folders are swept by some systems
             write_file(partial, tensors)
             partial.replace(path)  # whole or not there, whenever this process ends
         except OSError as error:
