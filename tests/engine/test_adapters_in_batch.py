@@ -164,7 +164,7 @@ def test_an_unexpected_error_of_a_load_is_logged_and_told_in_a_sentence(tmp_path
 def test_a_model_without_room_for_adapters_refuses_them(tmp_path):
     engine = Engine(tmp_path, FakeStepModel())
     engine.begin_to_add("key", "pirate")
-    assert engine.run() == [AdapterRefused("key", "this engine has no room for adapters")]
+    assert engine.run() == [AdapterRefused("key", "this engine has no room for adapters; its log says why")]
 
 
 def test_a_request_for_an_unknown_or_dropped_adapter_fails(engine):

@@ -282,13 +282,27 @@ def test_the_spool_is_for_this_user_alone_outlives_the_child_and_goes_with_the_e
         async with started(FAKE) as engine:
             (spool,) = left()
             assert stat.S_IMODE(spool.stat().st_mode) == 0o700
-            (spool / "packed").write_text("weights")
+            for key in ("kept@1", "dropped@2"):
+                await engine.add_adapter(key, str(folder / "pirate"))
+                (spool / f"{key}.weights").write_text("packed")
             os.kill(engine.pid, signal.SIGKILL)
-            await tokens_of(engine, a_request())
-            assert (spool / "packed").read_text() == "weights"
+            engine.drop_adapter("dropped@2")  # there is no child any more to be told
+            await tokens_of(engine, a_request(adapter="kept@1"))
+            assert [file.name for file in spool.iterdir()] == ["kept@1.weights"]
 
     with spools(folder) as left:
         asyncio.run(main())
+
+
+def test_an_engine_without_a_place_for_a_spool_serves_the_base_model(folder, monkeypatch, caplog):
+    async def main():
+        async with started(FAKE) as engine:
+            asked = a_request()
+            assert await tokens_of(engine, asked) == [expected(asked, 0)]
+
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "nowhere"))
+    asyncio.run(main())
+    assert "there can be no adapters" in caplog.text
 
 
 def test_an_engine_that_does_not_start_leaves_no_spool(folder):

@@ -13,6 +13,8 @@ from step_driver import Driver, Row
 
 from friendli_endpoint.errors import AdapterError
 from friendli_endpoint.model import ModelOptions, load
+from friendli_endpoint.model.adapters import library
+from friendli_endpoint.model.adapters.spool import Spool
 from random_adapter import ALL, matrices, write_peft
 from random_model import CONFIG, weights, write_folder
 
@@ -202,6 +204,34 @@ def test_after_a_restart_one_graph_is_made_for_all_that_had_been_added(
     monkeypatch.setattr(again.model, "_compile_with", lambda given: made.append(given) or compile_graph(given))
     add_all(again, adapters)
     assert len(made) == 1
+
+
+def test_an_adapter_that_ended_the_process_before_is_not_counted_by_the_next(
+    make: Make, adapters: list[Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    poisoned = make()
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "remove", lambda *_: None)  # a killed process removes nothing
+        patch.setattr(library, "free_bytes", lambda: 0)
+        with pytest.raises(AdapterError):
+            poisoned.model.add_adapter("poison", str(adapters[6]))
+    assert len(list(tmp_path.iterdir())) == 1
+    again = make()
+    again.model.add_adapter("it", str(adapters[0]))
+    assert again.model._library.stage.rank == 8
+
+
+def test_with_less_memory_than_before_a_restart_the_small_adapters_are_served(
+    make: Make, adapters: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = make()
+    before.model.add_adapter("small", str(adapters[0]))
+    before.model.add_adapter("large", str(adapters[6]))
+    again, graph = make(), 2 * 170_000
+    monkeypatch.setattr(library, "free_bytes", lambda: graph + 2**17)
+    again.model.add_adapter("small", str(adapters[0]))
+    with pytest.raises(AdapterError, match="more than is free"):
+        again.model.add_adapter("large", str(adapters[6]))
 
 
 def test_what_is_refused_or_dropped_leaves_nothing_on_disk(make: Make, adapters: list[Path], tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ class Adapters:
         if self._model.card.adapters:
             return self._loader.submit(self._model.add_adapter, key, path)
         refused: Future[AdapterCard] = Future()
-        refused.set_exception(AdapterError("this engine has no room for adapters"))
+        refused.set_exception(AdapterError("this engine has no room for adapters; its log says why"))
         return refused
 
     def _enter(self, key: str, loading: Future[AdapterCard]) -> Event:

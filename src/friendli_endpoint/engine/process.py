@@ -12,6 +12,7 @@ import asyncio
 import logging
 import shutil
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -172,6 +173,7 @@ class EngineProcess:
     def _tell_everything(self, link: Link) -> None:
         """To a new child. Adapters come before their requests, and what is dropped but in use is dropped after them."""
         self._adapters.forget(self._requests.adapters)
+        self._sweep_spool()
         for message in (*self._adapters.again(), *self._requests.again(), *self._adapters.drops_again()):
             link.send(message)
 
@@ -192,8 +194,17 @@ class EngineProcess:
         try:
             spool = tempfile.mkdtemp(prefix="friendli-adapters-")
         except OSError as error:
-            raise EngineError(f"no folder for adapters can be made: {error.strerror}") from error
+            _log.warning("no folder can be made in %s, so there can be no adapters: %s", tempfile.gettempdir(), error)
+            return
         self._options = msgspec.structs.replace(self._options, spool=spool)
+
+    def _sweep_spool(self) -> None:
+        """Remove what was dropped while no child could be told; files are named for their adapters' keys."""
+        if self._options.spool is None:
+            return
+        for file in Path(self._options.spool).iterdir():
+            if not self._adapters.has(file.stem):
+                file.unlink(missing_ok=True)
 
     def _remove_spool(self) -> None:
         if self._options.spool is not None:

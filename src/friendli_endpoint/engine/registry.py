@@ -52,6 +52,10 @@ class AdapterRegistry:
         self._registered[key] = registered
         return registered.answer
 
+    def has(self, key: str) -> bool:
+        """Whether a child has to have it."""
+        return key in self._registered
+
     def takes(self, key: str) -> bool:
         """Whether a new request may name this adapter."""
         registered = self._registered.get(key)

@@ -44,6 +44,7 @@ def load(path: Path, options: ModelOptions | None = None) -> StepModel:
 def _first_that_runs(path: Path, checkpoint: Checkpoint, options: ModelOptions) -> StepModel:
     threads = options.threads or len(os.sched_getaffinity(0))
     core, graph = ov.Core(), build(checkpoint, options.weights, threads)
+    weight_bytes = sum(tensor.count for tensor in checkpoint.tensors.values()) * (2 if options.weights == "f16" else 1)
     failures = []
     for precision in KV_PRECISIONS if options.kv == "auto" else (options.kv,):
         settings = _settings(options, precision)
@@ -53,7 +54,9 @@ def _first_that_runs(path: Path, checkpoint: Checkpoint, options: ModelOptions) 
             return core.compile_model(build(_open(path), options.weights, threads, branches), "CPU", settings)
 
         try:
-            model = PagedModel(core.compile_model(graph, "CPU", settings), checkpoint.config, options, compile_with)
+            model = PagedModel(
+                core.compile_model(graph, "CPU", settings), checkpoint.config, options, compile_with, weight_bytes
+            )
             model.warm_up()
         except RuntimeError as error:
             failures.append(error)

@@ -13,7 +13,7 @@ from friendli_endpoint.engine.step_model import Batch
 from friendli_endpoint.engine.vocabulary import ModelCard
 from friendli_endpoint.errors import AdapterError
 from friendli_endpoint.model.adapters.arena import Arena
-from friendli_endpoint.model.adapters.library import SMALLEST_RANK, Library
+from friendli_endpoint.model.adapters.library import SMALLEST_RANK, Graphs, Library
 from friendli_endpoint.model.adapters.spool import Spool
 from friendli_endpoint.model.graph import Graph
 from friendli_endpoint.model.low_rank import group_tokens
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from friendli_endpoint.model.config import ModelConfig, ModelOptions
 
 Integer = TypeVar("Integer", np.int32, np.int64)
+COPIES = 2  # of the weights while a graph is made: as it is given them, and as its kernels read them
 
 
 class PagedModel:
@@ -46,6 +47,7 @@ class PagedModel:
         config: ModelConfig,
         options: ModelOptions,
         compile_with: Callable[[Sequence[Branch]], ov.CompiledModel],
+        weight_bytes: int,
     ) -> None:
         caches = [each for each in compiled.inputs if each.any_name.startswith((KEY_CACHE, VALUE_CACHE))]
         blocks = _kv_blocks(caches, config, options.kv_tokens)
@@ -55,7 +57,7 @@ class PagedModel:
         }
         self._graph = Graph(compiled, self._caches)
         self._compile_with = compile_with
-        self._library = _library(config, options, self._graph_for)
+        self._library = _library(config, options, Graphs(self._graph_for, COPIES * weight_bytes))
         self._card = ModelCard(
             name=config.name,
             architecture=config.architecture,
@@ -77,7 +79,7 @@ class PagedModel:
         batch = self._in_company(batch)
         graph = self._graph
         if self._library and any(batch.adapters):
-            graph = self._library.stage.prepare(batch.adapters, np.diff(batch.row_begins))
+            graph = self._library.prepare(batch.adapters, np.diff(batch.row_begins))
         graph.feed(self._feeds(batch))
         return graph.run()[:sampled]
 
@@ -151,12 +153,10 @@ class PagedModel:
         }
 
 
-def _library(
-    config: ModelConfig, options: ModelOptions, make_graph: Callable[[Sequence[Branch]], Graph]
-) -> Library | None:
+def _library(config: ModelConfig, options: ModelOptions, graphs: Graphs) -> Library | None:
     if options.spool is None or not options.adapters:
         return None
-    return Library(config, Spool(options.spool), options.adapters, make_graph)
+    return Library(config, Spool(options.spool), options.adapters, graphs)
 
 
 def _with(values: NDArray[Integer], last: int) -> NDArray[Integer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
@@ -16,7 +17,10 @@ from friendli_endpoint.model.memory import free_bytes
 from friendli_endpoint.model.names import PROJECTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Sequence, Set
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from friendli_endpoint.model.adapters.adapter import Adapter
     from friendli_endpoint.model.adapters.branches import Branch
@@ -27,16 +31,22 @@ if TYPE_CHECKING:
 SMALLEST_RANK = 8  # the arena's rank is a multiple: a vector register holds so many numbers anyway
 
 
+@dataclass(frozen=True, slots=True)
+class Graphs:
+    """Makes a graph with branches for adapters; `bytes` is what one takes while it is made."""
+
+    make: Callable[[Sequence[Branch]], Graph]
+    bytes: int
+
+
 class Library:
     """`add` belongs to one thread; everything else to the one that steps."""
 
-    def __init__(
-        self, config: ModelConfig, spool: Spool, slots: int, make_graph: Callable[[Sequence[Branch]], Graph]
-    ) -> None:
+    def __init__(self, config: ModelConfig, spool: Spool, slots: int, graphs: Graphs) -> None:
         self._config = config
         self._spool = spool
         self._slots = slots
-        self._make_graph = make_graph
+        self._graphs = graphs
         self._adapters: dict[str, Adapter] = {}
         self._cards: dict[str, AdapterCard] = {}
         self._stage: Stage | None = None
@@ -52,6 +62,10 @@ class Library:
             raise ValueError("no adapter has been added")
         return self._stage
 
+    def prepare(self, adapters: Sequence[str | None], lengths: NDArray[np.int32]) -> Graph:
+        """The graph, fed for rows of `lengths` tokens with these adapters, None for the base model."""
+        return self.stage.prepare(adapters, lengths, self._adapters)
+
     def add(self, key: str, path: str) -> AdapterCard:
         """Store an adapter and see to a graph that takes it; AdapterError when it cannot be served."""
         adapter = self._spool.find(key) or self._spool.store(key, read_adapter(Path(path), self._config))
@@ -59,6 +73,7 @@ class Library:
         try:
             with self._changing:
                 self._make_room(card)
+                self._spool.keep(key)
                 with self._entering:
                     self._adapters[key], self._cards[key] = adapter, card
         except BaseException:
@@ -86,18 +101,22 @@ class Library:
         if stage is None:
             with self._entering:
                 stored = list(self._spool.all())
-            entries = list(branches(self._config, targets.union(*(each.targets for each in stored))))
-            rank = _padded(max(card.rank, *(each.rank for each in stored)))
-            self._check_memory(entries, rank)
-            self._replace(self._make_graph(entries), entries, rank)
+            try:
+                together = targets.union(*(each.targets for each in stored))
+                self._make_stage(together, max([card.rank, *(each.rank for each in stored)]))
+            except AdapterError:  # there is less memory than there was: the one that is too large is told so itself
+                self._make_stage(targets, card.rank)
         elif not stage.targets >= targets:
             # A graph takes seconds to make: this second one is the last.
-            entries, rank = list(branches(self._config, set(PROJECTIONS))), max(stage.rank, _padded(card.rank))
-            self._check_memory(entries, rank)
-            self._replace(self._make_graph(entries), entries, rank)
+            self._make_stage(set(PROJECTIONS), max(stage.rank, card.rank))
         elif stage.rank < card.rank:
             self._check_memory(stage.branches, _padded(card.rank))
             self._replace(stage.graph, stage.branches, _padded(card.rank))
+
+    def _make_stage(self, targets: Set[str], rank: int) -> None:
+        entries = list(branches(self._config, targets))
+        self._check_memory(entries, _padded(rank), self._graphs.bytes)
+        self._replace(self._graphs.make(entries), entries, _padded(rank))
 
     def _shrink(self) -> None:
         """Make the arena as narrow as the adapters that are left allow; the graph does not depend on its rank."""
@@ -108,18 +127,21 @@ class Library:
 
     def _replace(self, graph: Graph, entries: Sequence[Branch], rank: int) -> None:
         """A new stage, with what is resident in the old one."""
+        new = Stage(graph, entries, rank, self._slots)
+        adapters = self._adapters.copy()
+        if resident := [key for key in self._stage.residents.keys if key in adapters] if self._stage else []:
+            new.residents.place(resident, adapters)
         with self._entering:
-            new = Stage(graph, entries, rank, self._slots, self._adapters)
-            if resident := [key for key in self._stage.residents.keys if key in self._adapters] if self._stage else []:
-                new.residents.place(resident)
+            for key in adapters.keys() - self._adapters.keys():
+                new.residents.remove(key)
             self._stage = new
 
-    def _check_memory(self, entries: Sequence[Branch], rank: int) -> None:
-        per_slot = Arena.bytes_per_slot(entries, rank)
-        if per_slot * self._slots > free_bytes():
+    def _check_memory(self, entries: Sequence[Branch], rank: int, beside: int = 0) -> None:
+        needed = self._slots * Arena.bytes_per_slot(entries, rank) + beside
+        if needed > free_bytes():
             raise AdapterError(
-                f"{self._slots} adapters in memory would take {self._slots * per_slot >> 20} MiB, more than is free; "
-                "let fewer be resident (--resident-adapters), or lower the rank"
+                f"{self._slots} adapters of rank {rank} in memory would take {needed >> 20} MiB with what serves them, "
+                "more than is free; let fewer be resident (--resident-adapters), or lower the rank"
             )
 
 

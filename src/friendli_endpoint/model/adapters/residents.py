@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 class Residents:
     """Adapters by key, moved between their files and the slots of an arena."""
 
-    def __init__(self, arena: Arena, slots: int, adapters: Mapping[str, Adapter]) -> None:
+    def __init__(self, arena: Arena, slots: int) -> None:
         self._arena = arena
-        self._adapters = adapters
         self._slots: dict[str, int] = {}  # in the order of their last use
         self._free = list(reversed(range(slots)))
 
@@ -25,14 +24,14 @@ class Residents:
         """The adapters in memory, the least recently used first."""
         return list(self._slots)
 
-    def place(self, keys: Sequence[str]) -> dict[str, int]:
-        """The slots of some different adapters, at most as many as there are slots."""
+    def place(self, keys: Sequence[str], adapters: Mapping[str, Adapter]) -> dict[str, int]:
+        """The slots of some different ones of the `adapters`, at most as many as there are slots."""
         for key in keys:
             if key in self._slots:
                 self._slots[key] = self._slots.pop(key)
         for key in keys:
             if key not in self._slots:
-                self._write(key)
+                self._write(key, adapters[key])
         self._move_closer(keys)
         return {key: self._slots[key] for key in keys}
 
@@ -41,11 +40,11 @@ class Residents:
         if (slot := self._slots.pop(key, None)) is not None:
             self._release(slot)
 
-    def _write(self, key: str) -> None:
+    def _write(self, key: str, adapter: Adapter) -> None:
         if not self._free:
             self._release(self._slots.pop(next(iter(self._slots))))
         slot = self._free.pop()
-        self._arena.write(slot, self._adapters[key].changes)
+        self._arena.write(slot, adapter.changes)
         self._slots[key] = slot
 
     def _release(self, slot: int) -> None:

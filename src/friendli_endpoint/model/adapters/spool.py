@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 A, B = ".a", ".b"
-SUFFIX = ".safetensors"
+SUFFIX, UNPROVEN = ".safetensors", ".new"
 
 
 class Spool:
@@ -23,31 +23,37 @@ class Spool:
         self._folder = folder
 
     def find(self, key: str) -> Adapter | None:
-        """An adapter stored earlier, perhaps by a process that has ended since."""
+        """An adapter kept earlier, perhaps by a process that has ended since."""
         path = self._path(key)
         return _mapped(path) if path.exists() else None
 
     def all(self) -> Iterator[Adapter]:
-        """Every adapter that is stored."""
+        """Every adapter that is kept."""
         return map(_mapped, self._folder.glob(f"*{SUFFIX}"))
 
     def store(self, key: str, adapter: Adapter) -> Adapter:
-        """The same adapter, from its file. AdapterError when the disk does not take it."""
-        path = self._path(key)
-        partial = path.with_suffix(".partial")
+        """The same adapter, from a file that is not kept yet. AdapterError when the disk does not take it."""
+        path = self._path(key).with_suffix(UNPROVEN)
         changes = adapter.changes.items()
         tensors = {f"{n}{A}": each.a for n, each in changes} | {f"{n}{B}": each.b for n, each in changes}
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # temporary folders are swept by some systems
-            write_file(partial, tensors)
-            partial.replace(path)  # whole or not there, whenever this process ends
+            write_file(path, tensors)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            self.remove(key)
             raise AdapterError(f"the adapter cannot be stored in {self._folder}: {error.strerror}") from error
         return _mapped(path)
 
+    def keep(self, key: str) -> None:
+        """Let a stored adapter count: it has been loaded, so it does not end the process that does so again."""
+        path = self._path(key)
+        if (stored := path.with_suffix(UNPROVEN)).exists():
+            stored.replace(path)
+
     def remove(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
+        path = self._path(key)
+        path.unlink(missing_ok=True)
+        path.with_suffix(UNPROVEN).unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}{SUFFIX}"

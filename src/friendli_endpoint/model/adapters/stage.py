@@ -29,26 +29,27 @@ class Stage:
         branches: Sequence[Branch],
         rank: int,
         slots: int,
-        adapters: Mapping[str, Adapter],
     ) -> None:
         self.graph = graph
         self.branches = tuple(branches)
         self.rank = rank
         self._arena = Arena(branches, rank, slots)
-        self.residents = Residents(self._arena, slots, adapters)
+        self.residents = Residents(self._arena, slots)
         self._fed = 0
 
     @property
     def targets(self) -> Set[str]:
         return {part for branch in self.branches for part in branch.places}
 
-    def prepare(self, adapters: Sequence[str | None], lengths: NDArray[np.int32]) -> Graph:
-        """The graph, fed for rows of `lengths` tokens with these adapters, None for the base model."""
-        slots = self.residents.place(list(dict.fromkeys(filter(None, adapters))))
+    def prepare(
+        self, of_rows: Sequence[str | None], lengths: NDArray[np.int32], adapters: Mapping[str, Adapter]
+    ) -> Graph:
+        """The graph, fed for rows of `lengths` tokens with these of the `adapters`, None for the base model."""
+        slots = self.residents.place(list(dict.fromkeys(filter(None, of_rows))), adapters)
         groups = max(slots.values()) + 1
         if groups != self._fed:
             self.graph.share(self._arena.feeds(groups))
             self._fed = groups
-        of_rows = np.array([-1 if key is None else slots[key] for key in adapters], np.int64)
-        self.graph.feed(group_tokens(np.repeat(of_rows, lengths), groups, self.branches))
+        slot_of_rows = np.array([-1 if key is None else slots[key] for key in of_rows], np.int64)
+        self.graph.feed(group_tokens(np.repeat(slot_of_rows, lengths), groups, self.branches))
         return self.graph
