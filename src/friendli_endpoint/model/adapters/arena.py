@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import accumulate
 from math import prod
+from mmap import MADV_NOHUGEPAGE, MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,8 +28,7 @@ class Arena:
     def __init__(self, branches: Sequence[Branch], rank: int, slots: int) -> None:
         self.rank = rank
         self._branches = tuple(branches)
-        # One allocation, which the system gets back as a whole when an arena of another rank takes over.
-        room = np.zeros(slots * self.bytes_per_slot(self._branches, rank) // FLOAT_BYTES, np.float32)
+        room = _untouched(slots * self.bytes_per_slot(self._branches, rank))
         shapes = [(slots, *shape) for branch in self._branches for shape in _shapes(branch, rank)]
         ends = list(accumulate(map(prod, shapes), initial=0))
         arrays = [room[begin : begin + prod(s)].reshape(s) for begin, s in zip(ends, shapes, strict=False)]
@@ -55,6 +56,18 @@ class Arena:
         for branch, a, b in zip(self._branches, self._a, self._b, strict=True):
             yield branch.a, a[:slots]
             yield branch.b, b[:slots]
+
+
+def _untouched(size: int) -> NDArray[np.float32]:
+    """`size` bytes of zeros in one allocation, which the system gets back as a whole when another arena takes over.
+
+    In small pages: numpy asks for huge ones, and as each array begins with slot 0, its first adapter would touch them
+    all, which takes half a second, and the memory of every slot.
+    """
+    memory = mmap(-1, size, flags=MAP_PRIVATE | MAP_ANONYMOUS)
+    with suppress(OSError):  # a system without huge pages
+        memory.madvise(MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.float32)
 
 
 def _shapes(branch: Branch, rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
