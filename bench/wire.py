@@ -25,7 +25,8 @@ Output: TypeAlias = "list[int] | str"
 class Job:
     """One request: prompt in tokens; exactly `max_tokens` tokens are wanted. Temperature 0 is greedy.
 
-    `adapter` is the name of one that the engine was given; None is the base model.
+    `adapter` is the name of one that the engine was given; None is the base model. Our engine uses for a job nothing
+    that it has cached of jobs with another `scope`.
     """
 
     prompt: list[int]
@@ -33,6 +34,7 @@ class Job:
     temperature: float = 0.0
     seed: int = 0
     adapter: str | None = None
+    scope: str = ""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BYSTANDERS = 8
 CHANGING = 4  # routes
 PROMPTS = 2
-NEW_TOKENS = 32
+NEW_TOKENS = 24
 
 
 @dataclass

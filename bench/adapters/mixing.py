@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bench.adapters.plan import FEW
 from bench.children import stepping_engine
@@ -13,7 +13,7 @@ from bench.figures import Pairs, alternate
 from bench.workload import prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from bench.adapters.plan import AdapterPlan
     from bench.plan import Plan
@@ -29,6 +29,12 @@ MIXES: dict[str, tuple[str | None, ...]] = {
     f"half the base model, half {FEW} adapters": HALF,
     "one adapter": (EIGHT[0],) * ROWS,
 }
+
+
+class Runner(Protocol):
+    """One run of some rows; `number` chooses the prompts. The answer of the child."""
+
+    def __call__(self, number: int, max_tokens: int = ...) -> dict[str, float]: ...
 
 
 @dataclass(frozen=True)
@@ -60,29 +66,25 @@ def measure(adapters: AdapterPlan) -> MixFigures:
     return MixFigures(plan, mixes)
 
 
-def _runner(plan: Plan, child: Child, rows: Sequence[str | None], seed: int) -> Callable[[int], dict[str, float]]:
-    def run(number: int) -> dict[str, float]:
+def _runner(plan: Plan, child: Child, rows: Sequence[str | None], seed: int) -> Runner:
+    def run(number: int, max_tokens: int = plan.new_tokens) -> dict[str, float]:
         first = 6000 + 1000 * seed + ROWS * number
         prompts = [prompt(plan.encode, first + row, PROMPT_TOKENS) for row in range(ROWS)]
-        return dict(
-            child.ask("run", workload="greedy", prompts=prompts, max_tokens=plan.new_tokens, adapters=list(rows))
-        )
+        return dict(child.ask("run", workload="greedy", prompts=prompts, max_tokens=max_tokens, adapters=list(rows)))
 
     return run
 
 
-def _mix(
-    name: str, repeats: int, run: Callable[[int], dict[str, float]], base: Callable[[int], dict[str, float]]
-) -> Mix:
+def _mix(name: str, repeats: int, run: Runner, base: Runner) -> Mix:
     steps: tuple[list[float], list[float]] = [], []
 
-    def rate(runner: Callable[[int], dict[str, float]], step_s: list[float], number: int) -> float:
+    def rate(runner: Runner, step_s: list[float], number: int) -> float:
         answer = runner(number)
         step_s.append(answer["step_s"])
         return answer["tokens"] / answer["seconds"]
 
     for runner in (run, base):
-        runner(repeats)  # makes kernels
+        runner(repeats, max_tokens=4)  # makes kernels
     rates = alternate(repeats, lambda n: rate(run, steps[0], n), lambda n: rate(base, steps[1], n))
     print(f"{name}: {rates.ratio:.0%} of base rows", file=sys.stderr)
     return Mix(name, rates, median(steps[0]), median(steps[1]))

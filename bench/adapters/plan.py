@@ -29,8 +29,8 @@ class Extent:
     pause_s: float
 
 
-FULL = Extent(repeats=3, adapters=64, requests=64, rounds=17, pause_s=1.0)
-QUICK = Extent(repeats=1, adapters=24, requests=24, rounds=2, pause_s=0.3)
+FULL = Extent(repeats=3, adapters=64, requests=48, rounds=17, pause_s=0.7)
+QUICK = Extent(repeats=1, adapters=24, requests=24, rounds=1, pause_s=0.2)
 
 
 @dataclass(frozen=True)

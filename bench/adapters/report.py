@@ -11,6 +11,7 @@ from bench.adapters.files import RANK
 from bench.adapters.mixing import PROMPT_TOKENS, ROWS
 from bench.adapters.plan import FEW, RESIDENT
 from bench.adapters.residents import NEW_TOKENS
+from bench.adapters.swapping import new_tokens
 from bench.engine import LOADED
 from bench.report import choices, middle, pairs_row, table
 
@@ -50,7 +51,7 @@ def _mix(mix: Mix) -> list[str]:
 def swapping(figures: SwapFigures) -> str:
     adapters = figures.adapters
     note = (
-        f"{ROWS} requests at once, {PROMPT_TOKENS} tokens each and {adapters.plan.new_tokens} new ones, greedy, to "
+        f"{ROWS} requests at once, {PROMPT_TOKENS} tokens each and {new_tokens(adapters.plan)} new ones, greedy, to "
         f"both engines as they are used in process, in turn {adapters.extent.repeats} times. Both are given the "
         f"same {FEW} GGUF files at the start. llama.cpp (request field `lora`) computes requests to one adapter at "
         f"a time; it has {ROWS} slots, {choices(adapters.settings)}."

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.adapters.plan import AdapterPlan
     from bench.wire import Child, Job
 
-NEW_TOKENS = 24
+NEW_TOKENS = 16
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ResidentFigures:
 
 
 def measure(adapters: AdapterPlan) -> ResidentFigures:
-    """Every request over many is given once more, alone, to an engine that has cached nothing of the first time."""
+    """Every request over many is given once more, alone, and finds nothing cached of the first time."""
     repeats = adapters.extent.repeats
     loads = [_load(adapters, len(adapters.files), number) for number in range(repeats)]
     together: dict[int, Run] = {}
@@ -47,8 +47,7 @@ def measure(adapters: AdapterPlan) -> ResidentFigures:
             return together[number].tokens_per_s
 
         rates = alternate(repeats, many, lambda number: _run(child, _load(adapters, FEW, number), LOADED).tokens_per_s)
-    with our_engine(adapters.plan, LOADED, adapters.files) as child:
-        alone = [_run(child, load, 1) for load in loads]
+        alone = [_run(child, [replace(job, scope="alone") for job in load], 1) for load in loads]
     failed, wrong = count_faults(loads, [together[number] for number in range(repeats)], alone)
     print(f"{len(adapters.files)} adapters: {failed} failed, {wrong} wrong", file=sys.stderr)
     return ResidentFigures(adapters, rates, sum(map(len, loads)), failed, wrong)

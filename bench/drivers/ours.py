@@ -140,6 +140,7 @@ class Driver:
             max_tokens=job["max_tokens"],
             controls=Controls(temperature=job["temperature"], top_k=40, top_p=0.95),
             adapter=job["adapter"],
+            scope=job["scope"],
         )
         async with aclosing(self.engine.submit(request)) as events:
             async for event in events:
