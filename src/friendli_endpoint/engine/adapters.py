@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import get_native_id
 from typing import TYPE_CHECKING, Final
 
 from friendli_endpoint.engine.vocabulary import AdapterAdded, AdapterRefused
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _GRACE_SECONDS: Final = 2.0
+_LEAST_PRIORITY: Final = 19
 
 
 class Adapters:
@@ -33,7 +37,7 @@ class Adapters:
     def __init__(self, model: StepModel, when_loaded: Callable[[], None]) -> None:
         self._model = model
         self._when_loaded = when_loaded
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="adapter")
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="adapter", initializer=_give_way)
         self._queued: dict[str, str] = {}
         self._loading: dict[str, Future[AdapterCard]] = {}
         self._loaded: set[str] = set()
@@ -111,6 +115,12 @@ class Adapters:
     def _unused(self, in_use: Callable[[], Set[str]]) -> Set[str]:
         leaving = self._dropped & self._loaded
         return leaving - in_use() if leaving else leaving
+
+
+def _give_way() -> None:
+    """Let the steps have the processor before this thread and those that it starts."""
+    if sys.platform == "linux":  # elsewhere this would be about the whole process
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), _LEAST_PRIORITY)
 
 
 def _refusal(key: str, error: BaseException) -> AdapterRefused:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 from contextlib import suppress
 from itertools import accumulate
 from math import prod
-from mmap import MADV_NOHUGEPAGE, MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,9 +64,9 @@ def _untouched(size: int) -> NDArray[np.float32]:
     In small pages: numpy asks for huge ones, and as each array begins with slot 0, its first adapter would touch them
     all, which takes half a second, and the memory of every slot.
     """
-    memory = mmap(-1, size, flags=MAP_PRIVATE | MAP_ANONYMOUS)
-    with suppress(OSError):  # a system without huge pages
-        memory.madvise(MADV_NOHUGEPAGE)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError, AttributeError):  # a system without huge pages
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
     return np.frombuffer(memory, np.float32)
 
 
