@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 class Stage:
     """For adapters that change `targets` with at most `rank`; the larger of both, the more every step costs."""
 
-    def __init__(
-        self,
-        graph: Graph,
-        branches: Sequence[Branch],
-        rank: int,
-        slots: int,
-    ) -> None:
+    def __init__(self, graph: Graph, branches: Sequence[Branch], rank: int, slots: int) -> None:
         self.graph = graph
         self.branches = tuple(branches)
         self.rank = rank
