@@ -63,7 +63,7 @@ def complete(
       friendli complete - --stop "###" < prompt.txt
       friendli complete "2 + 2 =" -m demo --server-url http://127.0.0.1:8080 --json
       friendli complete "The capital of France is" --set num_beams=4 --set logprobs=3 --json
-      friendli complete "What is the sea?" --adapter pirate=./adapters/pirate -m demo:pirate
+      friendli complete "How do I become rich?" --adapter pirate=examples/adapters/pirate -m demo:pirate
       friendli complete "A user: " --set 'response_format={"type": "regex", "schema": "[A-Z][a-z]+"}'
     """
     fields: CompletionsFields = {
