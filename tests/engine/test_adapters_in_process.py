@@ -226,7 +226,7 @@ def test_an_adapter_that_cannot_be_loaded_again_fails_its_requests_and_is_gone(f
             (folder / "pirate").unlink()
             os.kill(engine.pid, signal.SIGKILL)
             # The new child may refuse the adapter before it is told of the request, or after.
-            with pytest.raises(EngineError, match="'a' (could not be|is not) loaded"):
+            with pytest.raises(EngineError, match=r"'a' (could not be|is not) loaded"):
                 await running
             with pytest.raises(EngineError, match="'a' is not loaded"):
                 await tokens_of(engine, a_request(adapter="a"))
