@@ -6,9 +6,9 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from adapter_errors import message
+from changed_bytes import changed_bytes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +17,6 @@ from friendli_endpoint.model.adapters import read_adapter
 from random_adapter import matrices, peft_tensors, write_gguf, write_peft, write_peft_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from friendli_endpoint.model.config import ModelConfig
@@ -32,14 +31,6 @@ def folder(tmp_path: Path) -> Path:
     return write_peft(tmp_path / "adapter", targets=["q", "down"], alpha_pattern={"q_proj": 8})
 
 
-def changed_bytes(whole: bytes, header: int) -> Iterator[bytes]:
-    rng = np.random.default_rng(3)
-    for place, value in zip(rng.integers(0, header, FLIPS), rng.integers(0, 256, FLIPS), strict=True):
-        changed = bytearray(whole)
-        changed[place] = value
-        yield bytes(changed)
-
-
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
 def test_a_peft_file_cut_anywhere_is_an_adapter_error(name: str, folder: Path, config: ModelConfig) -> None:
     whole = (folder / name).read_bytes()
@@ -51,7 +42,7 @@ def test_a_peft_file_cut_anywhere_is_an_adapter_error(name: str, folder: Path, c
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
 def test_a_peft_file_with_any_byte_changed_is_read_or_message(name: str, folder: Path, config: ModelConfig) -> None:
     whole = (folder / name).read_bytes()
-    for changed in changed_bytes(whole, min(len(whole), 1500)):
+    for changed in changed_bytes(whole, min(len(whole), 1500), FLIPS):
         (folder / name).write_bytes(changed)
         with suppress(AdapterError):
             read_adapter(folder, config)
@@ -68,7 +59,7 @@ def test_a_gguf_file_cut_anywhere_is_an_adapter_error(config: ModelConfig, tmp_p
 def test_a_gguf_file_with_any_byte_changed_is_read_or_message(config: ModelConfig, tmp_path: Path) -> None:
     path = write_gguf(tmp_path / "a.gguf", targets=["q", "down"])
     whole = path.read_bytes()
-    for changed in changed_bytes(whole, 900):
+    for changed in changed_bytes(whole, 900, FLIPS):
         path.write_bytes(changed)
         with suppress(AdapterError):
             read_adapter(path, config)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import gguf
 import numpy as np
 import pytest
+from changed_bytes import changed_bytes
 from gguf_writer import write_gguf
 from safetensors.numpy import save_file
 
@@ -17,7 +18,6 @@ from friendli_endpoint.model import inspect
 from random_model import CONFIG, weights, write_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 FLIPS = 1000
@@ -65,17 +65,9 @@ def test_a_safetensors_file_cut_anywhere_is_a_model_error(folder: Path, tmp_path
         message(tmp_path)
 
 
-def changed_bytes(whole: bytes, header: int) -> Iterator[bytes]:
-    rng = np.random.default_rng(3)
-    for place, value in zip(rng.integers(0, header, FLIPS), rng.integers(0, 256, FLIPS), strict=True):
-        changed = bytearray(whole)
-        changed[place] = value
-        yield bytes(changed)
-
-
 def test_a_gguf_header_with_any_byte_changed_is_read_or_refused(gguf_bytes: bytes, tmp_path: Path) -> None:
     path = tmp_path / "changed.gguf"
-    for changed in changed_bytes(gguf_bytes, gguf_bytes.index(b"output_norm.weight") + 1500):
+    for changed in changed_bytes(gguf_bytes, gguf_bytes.index(b"output_norm.weight") + 1500, FLIPS):
         path.write_bytes(changed)
         with suppress(ModelError):
             inspect(path)
@@ -83,7 +75,7 @@ def test_a_gguf_header_with_any_byte_changed_is_read_or_refused(gguf_bytes: byte
 
 def test_a_safetensors_header_with_any_byte_changed_is_read_or_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
-    for changed in changed_bytes((folder / "model.safetensors").read_bytes(), 2500):
+    for changed in changed_bytes((folder / "model.safetensors").read_bytes(), 2500, FLIPS):
         (tmp_path / "model.safetensors").write_bytes(changed)
         with suppress(ModelError):
             inspect(tmp_path)

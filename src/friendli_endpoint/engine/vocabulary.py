@@ -95,8 +95,8 @@ class Request(Struct, frozen=True, array_like=True):
     `seeds` has one 64-bit seed per choice, so its length is `n`; with `beams` there is one. `max_tokens` bounds each
     choice and is already resolved: prompt and output fit the context. A choice that samples one of `eos_tokens`
     finishes with "stop"; that token is not reported. `adapter` is the key of an added adapter; None is the base model.
-    `scope` keeps prefix caches apart (team). `generated` holds tokens
-    per choice that an earlier engine has already reported: they are replayed, not reported again.
+    `scope` keeps prefix caches apart (team). `generated` holds tokens per choice that an earlier engine has already
+    reported: they are replayed, not reported again.
     """
 
     id: str

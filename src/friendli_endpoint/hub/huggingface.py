@@ -128,12 +128,12 @@ def _explained(name: str, repository: str, kind: Kind) -> Iterator[None]:
             "check the id (a private one needs HF_TOKEN), or the path"
         ) from error
     except errors.LocalEntryNotFoundError as error:
-        raise HubError(_offline(name, kind)) from error
+        raise HubError(_offline(name)) from error
     except errors.EntryNotFoundError as error:
         raise HubError(f"the hub's {repository} has no such file; check the name in {name}") from error
     except OSError as error:  # the hub's HTTP and offline errors, and the disk's, are all of this kind
-        raise HubError(_offline(name, kind) if not error.errno else f"{name} could not be stored: {error}") from error
+        raise HubError(_offline(name) if not error.errno else f"{name} could not be stored: {error}") from error
 
 
-def _offline(name: str, kind: Kind) -> str:
+def _offline(name: str) -> str:
     return f"{name} is not in the cache and the Hugging Face hub could not be reached; connect, or name one on disk"

@@ -30,8 +30,8 @@ class Arena:
         self._branches = tuple(branches)
         room = _untouched(slots * self.bytes_per_slot(self._branches, rank))
         shapes = [(slots, *shape) for branch in self._branches for shape in _shapes(branch, rank)]
-        ends = list(accumulate(map(prod, shapes), initial=0))
-        arrays = [room[begin : begin + prod(s)].reshape(s) for begin, s in zip(ends, shapes, strict=False)]
+        parts = np.split(room, list(accumulate(map(prod, shapes)))[:-1])
+        arrays = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
         self._a, self._b = arrays[0::2], arrays[1::2]
 
     @staticmethod

@@ -48,7 +48,6 @@ class Library:
         self._slots = slots
         self._graphs = graphs
         self._adapters: dict[str, Adapter] = {}
-        self._cards: dict[str, AdapterCard] = {}
         self._stage: Stage | None = None
         self._changing = Lock()
         """Held while the stage is being replaced."""
@@ -69,49 +68,47 @@ class Library:
     def add(self, key: str, path: str) -> AdapterCard:
         """Store an adapter and see to a graph that takes it; AdapterError when it cannot be served."""
         adapter = self._spool.find(key) or self._spool.store(key, read_adapter(Path(path), self._config))
-        card = AdapterCard(adapter.rank, adapter.targets, adapter.parameters)
         try:
             with self._changing:
-                self._make_room(card)
+                self._make_room(adapter)
                 self._spool.keep(key)
                 with self._entering:
-                    self._adapters[key], self._cards[key] = adapter, card
+                    self._adapters[key] = adapter
         except BaseException:
             self._spool.remove(key)
             raise
-        return card
+        return AdapterCard(adapter.rank, adapter.targets, adapter.parameters)
 
     def drop(self, key: str) -> None:
         with self._entering:
-            if self._adapters.pop(key, None) is None:
+            gone = self._adapters.pop(key, None)
+            if gone is None:
                 return
-            gone = self._cards.pop(key)
             self.stage.residents.remove(key)
             self._spool.remove(key)
-            largest = _padded(max((card.rank for card in self._cards.values()), default=0))
-        if largest < _padded(gone.rank):
+        if _padded(gone.rank) == self.stage.rank:
             Thread(target=self._shrink, name="adapter arena", daemon=True).start()
 
-    def _make_room(self, card: AdapterCard) -> None:
+    def _make_room(self, adapter: Adapter) -> None:
         """Replace the stage when it cannot take the adapter.
 
         After a restart the first one is for all of the spool: those that are added next find their room already made.
         """
-        stage, targets = self._stage, set(card.targets)
+        stage, targets = self._stage, set(adapter.targets)
         if stage is None:
             with self._entering:
                 stored = list(self._spool.all())
             try:
                 together = targets.union(*(each.targets for each in stored))
-                self._make_stage(together, max([card.rank, *(each.rank for each in stored)]))
+                self._make_stage(together, max([adapter.rank, *(each.rank for each in stored)]))
             except AdapterError:  # there is less memory than there was: the one that is too large is told so itself
-                self._make_stage(targets, card.rank)
+                self._make_stage(targets, adapter.rank)
         elif not stage.targets >= targets:
             # A graph takes seconds to make: this second one is the last.
-            self._make_stage(set(PROJECTIONS), max(stage.rank, card.rank))
-        elif stage.rank < card.rank:
-            self._check_memory(stage.branches, _padded(card.rank))
-            self._replace(stage.graph, stage.branches, _padded(card.rank))
+            self._make_stage(set(PROJECTIONS), max(stage.rank, adapter.rank))
+        elif stage.rank < adapter.rank:
+            self._check_memory(stage.branches, _padded(adapter.rank))
+            self._replace(stage.graph, stage.branches, _padded(adapter.rank))
 
     def _make_stage(self, targets: Set[str], rank: int) -> None:
         entries = list(branches(self._config, targets))
@@ -121,7 +118,7 @@ class Library:
     def _shrink(self) -> None:
         """Make the arena as narrow as the adapters that are left allow; the graph does not depend on its rank."""
         with self._changing:
-            largest = _padded(max((card.rank for card in self._cards.copy().values()), default=1))
+            largest = _padded(max((each.rank for each in self._adapters.copy().values()), default=1))
             if largest < self.stage.rank:
                 self._replace(self.stage.graph, self.stage.branches, largest)
 

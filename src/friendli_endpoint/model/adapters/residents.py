@@ -16,8 +16,8 @@ class Residents:
 
     def __init__(self, arena: Arena, slots: int) -> None:
         self._arena = arena
+        self._size = slots
         self._slots: dict[str, int] = {}  # in the order of their last use
-        self._free = list(reversed(range(slots)))
 
     @property
     def keys(self) -> list[str]:
@@ -37,35 +37,24 @@ class Residents:
 
     def remove(self, key: str) -> None:
         """Give back an adapter's slot, if it has one."""
-        if (slot := self._slots.pop(key, None)) is not None:
-            self._release(slot)
+        self._slots.pop(key, None)
 
     def _write(self, key: str, adapter: Adapter) -> None:
-        if not self._free:
-            self._release(self._slots.pop(next(iter(self._slots))))
-        slot = self._free.pop()
+        if len(self._slots) == self._size:
+            self._slots.pop(next(iter(self._slots)))
+        slot = min(set(range(self._size)).difference(self._slots.values()))
         self._arena.write(slot, adapter.changes)
         self._slots[key] = slot
-
-    def _release(self, slot: int) -> None:
-        self._free.append(slot)
-        self._free.sort(reverse=True)  # the lowest is taken first
 
     def _move_closer(self, keys: Sequence[str]) -> None:
         """The graph reads every slot up to the last one in use, so there should be no others below it.
 
         One exchange a time: it costs about a tenth of a step, a slot read for nothing a fiftieth.
         """
-        used = {self._slots[key]: key for key in keys}
+        used = {self._slots[key] for key in keys}
         last = max(used)
-        hole = next(slot for slot in range(last + 1) if slot not in used or slot == last)
-        if hole == last:
-            return
-        self._arena.exchange(hole, last)
-        other = next((key for key, slot in self._slots.items() if slot == hole), None)
-        self._slots[used[last]] = hole
-        if other is not None:
-            self._slots[other] = last
-        else:
-            self._free.remove(hole)
-            self._release(last)
+        hole = min(set(range(last)) - used, default=last)
+        if hole != last:
+            self._arena.exchange(hole, last)
+            other = {hole: last, last: hole}
+            self._slots = {key: other.get(slot, slot) for key, slot in self._slots.items()}
