@@ -1,0 +1,80 @@
+"""Where the HTTP clients come from and how time passes: the seam behind which `friendli.testing` has another world."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+import httpx2
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator
+
+_LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=5.0)
+
+
+class Network(Protocol):
+    """What the transports need of the world."""
+
+    def client(self) -> httpx2.Client:
+        """A new client."""
+
+    def async_client(self) -> httpx2.AsyncClient:
+        """A new async client."""
+
+    def now(self) -> float:
+        """Seconds on a clock that only goes forward."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+
+    async def sleep_async(self, seconds: float) -> None:
+        """Let time pass."""
+
+
+class RealNetwork:
+    """Sockets and the machine's clock."""
+
+    def client(self) -> httpx2.Client:
+        return httpx2.Client(limits=_LIMITS, verify=_tls())
+
+    def async_client(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(limits=_LIMITS, verify=_tls())
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    async def sleep_async(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all clients: loading the certificates costs more than a hundred calls."""
+    return httpx2.create_ssl_context()
+
+
+_current: Network = RealNetwork()
+
+
+def current() -> Network:
+    """The network that calls begin on now."""
+    return _current
+
+
+@contextmanager
+def replaced(network: Network) -> Iterator[None]:
+    """Every call that begins within the block, of every client without an HTTP client of its own, uses `network`."""
+    global _current
+    before, _current = _current, network
+    try:
+        yield
+    finally:
+        _current = before
