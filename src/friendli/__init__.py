@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from friendli import errors, models, utils
+    from friendli import errors, hooks, models, utils
     from friendli.errors import SDKError
+    from friendli.raw import RawResponse
     from friendli.sdk import AsyncFriendli, Friendli, SyncFriendli
     from friendli.streams import AsyncCompletionStream, CompletionStream
 
@@ -21,19 +22,22 @@ __all__ = [
     "AsyncFriendli",
     "CompletionStream",
     "Friendli",
+    "RawResponse",
     "SDKError",
     "SyncFriendli",
     "errors",
+    "hooks",
     "models",
     "utils",
 ]
 
-_MODULES = frozenset({"errors", "models", "utils"})
+_MODULES = frozenset({"errors", "hooks", "models", "utils"})
 _HOMES = {
     "AsyncCompletionStream": "streams",
     "AsyncFriendli": "sdk",
     "CompletionStream": "streams",
     "Friendli": "sdk",
+    "RawResponse": "raw",
     "SDKError": "errors",
     "SyncFriendli": "sdk",
 }

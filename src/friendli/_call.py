@@ -1,26 +1,35 @@
 """A call as data, and its life as one generator without IO.
 
 `life` yields what it wants done, `Send` or `Sleep`, and is sent what came of it. Two thin drivers in `_transport` run
-it, one blocking, one async; what a call does is written here only once.
+it, one blocking, one async; what a call does is written here only once:
+
+    attempt ─ redirects ─┬─ good answer ── finish: the result, or a stream that is read from now on (`_reader`)
+       ▲                 └─ anything else ─ the policy (`_retry`) says: raise its error, or wait and try again
+       └──────────────────────────────────────────────────────────────────────────────────────────┘
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from friendli._answers import connection_error, status_error
+from friendli._redirect import MOST_REDIRECTS, next_hop, redirect_advice
 from friendli._retry import Setback, Trouble
+from friendli._watch import Watch
+from friendli.errors import SDKError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from friendli._retry import RetryPolicy
-    from friendli.errors import SDKError
+    from friendli._watch import Listener
 
 _SHORTEST_ATTEMPT = 0.001  # seconds; a sleep may overshoot the deadline, and no timeout may be negative
 _LONGEST_WAIT_HINT = "; it asks to wait {asked:g} s, longer than this call may wait"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,8 +46,8 @@ class Call:
     """One logical call, complete before any IO.
 
     `headers` hold everything but the token, which `authorization` gives anew for each attempt (None: no header).
-    `begun` is the monotonic time at which the call began; no attempt begins more than `patience` after it, which is
-    less than the total where a stream may run for long. All in seconds.
+    No attempt begins more than `patience` after the call's begin, which is less than the total where a stream may run
+    for long. All in seconds.
     """
 
     url: str
@@ -49,31 +58,30 @@ class Call:
     policy: RetryPolicy = field(repr=False)
     patience: float
     authorization: Callable[[], str | None] = field(repr=False)
-    begun: float
+    listeners: Sequence[Listener] = ()
     method: str = "POST"
 
-    @property
-    def deadline(self) -> float:
-        """The monotonic time at which the call is over."""
-        return self.begun + self.limits.total
-
-    def attempt(self, elapsed: float) -> Send:
+    def attempt(self, watch: Watch) -> Send:
         """The next attempt's request."""
         headers = dict(self.headers)
+        watch.request(headers)
+        if self.listeners:
+            headers = {name.lower(): value for name, value in headers.items()}
         authorization = self.authorization()
         if authorization is not None:
             headers.setdefault("authorization", authorization)
-        left = max(self.limits.total - elapsed, _SHORTEST_ATTEMPT)
+        left = max(self.limits.total - watch.elapsed(), _SHORTEST_ATTEMPT)
         silence = min(self.limits.silence, left) if self.stream else left
         limits = Limits(connect=min(self.limits.connect, left), silence=silence, total=left)
-        return Send(self.url, headers, self.content, self.stream, limits, self.deadline, self.method)
+        return Send(self.url, headers, self.content, self.stream, limits, watch.begun + self.limits.total, self.method)
 
 
 @dataclass(frozen=True)
 class Send:
     """Send `content`. With `stream`, a good answer of events stays open; every other one is read to its end.
 
-    No reading goes on past `deadline`, a monotonic time in seconds.
+    No reading goes on past `deadline`, in seconds on the clock of the call. `abroad`: another origin redirected here,
+    so nothing but these headers may go along.
     """
 
     url: str
@@ -83,6 +91,7 @@ class Send:
     limits: Limits
     deadline: float
     method: str = "POST"
+    abroad: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,15 +103,14 @@ class Sleep:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer. `headers` have lower-case names; `at` is monotonic, `wall` Unix time, both in seconds.
+    """An answer. `headers` have lower-case names; `wall` is the Unix time at which it came, in seconds.
 
     `raw` is the HTTP library's response, still open if it is a stream of events that was asked for.
     """
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-    at: float
     wall: float
     raw: object = field(default=None, repr=False)
 
@@ -114,7 +122,6 @@ class Failure:
     trouble: Trouble
     message: str
     cause: BaseException | None
-    at: float
     timed_out: bool = False
 
 
@@ -122,23 +129,55 @@ Effect = Send | Sleep
 Outcome = Reply | Failure | None
 
 
-def life(call: Call) -> Generator[Effect, Outcome, Reply]:
-    """Attempt and wait until there is a good answer to return; raises the `SDKError` of the last failure."""
-    attempt, elapsed = 0, 0.0
+def life(call: Call, clock: Callable[[], float], finish: Callable[[Reply, Watch], T]) -> Generator[Effect, Outcome, T]:
+    """Attempt and wait until there is a good answer, and return what `finish` makes of it; raises `SDKError`."""
+    watch = Watch(call.listeners, clock)
+    try:
+        return finish((yield from _attempts(call, watch)), watch)
+    except SDKError as error:
+        watch.failed(error)
+        raise
+    except BaseException:
+        watch.ended()
+        raise
+
+
+def as_it_is(reply: Reply, watch: Watch) -> Reply:
+    """Finish with the answer itself."""
+    watch.ended()
+    return reply
+
+
+def _attempts(call: Call, watch: Watch) -> Generator[Effect, Outcome, Reply]:
     while True:
-        outcome = yield call.attempt(elapsed)
-        if outcome is None:
-            raise TypeError("a Send must be answered with a Reply or a Failure")
+        outcome = yield from _exchange(call.attempt(watch), watch)
         if isinstance(outcome, Reply) and 200 <= outcome.status < 300:
             call.policy.succeeded()
             return outcome
-        elapsed = outcome.at - call.begun
+        elapsed = watch.elapsed()
         setback = _setback(outcome)
-        wait = call.policy.wait(setback, attempt, elapsed)
+        wait = call.policy.wait(setback, watch.attempts - 1, elapsed)
+        error = _error(call, outcome, setback, left=call.patience - elapsed)
         if wait is None:
-            raise _error(call, outcome, setback, left=call.patience - elapsed)
+            raise error
+        watch.retry(error, wait)
         yield Sleep(wait)
-        attempt, elapsed = attempt + 1, elapsed + wait
+
+
+def _exchange(send: Send, watch: Watch) -> Generator[Effect, Outcome, Reply | Failure]:
+    """One attempt, with the redirects that it meets."""
+    for _ in range(MOST_REDIRECTS + 1):
+        outcome = yield send
+        if outcome is None:
+            raise TypeError("a Send must be answered with a Reply or a Failure")
+        if isinstance(outcome, Failure):
+            return outcome
+        watch.response(outcome)
+        hop = next_hop(send, outcome)
+        if hop is None:
+            return outcome
+        send = hop
+    return Failure(Trouble.FINAL, "the endpoint redirected too often", None)
 
 
 def _setback(outcome: Reply | Failure) -> Setback:
@@ -152,4 +191,4 @@ def _error(call: Call, outcome: Reply | Failure, setback: Setback, *, left: floa
         return connection_error(outcome, place=urlsplit(call.url).netloc.rpartition("@")[2])
     asked = setback.asked_wait
     advice = _LONGEST_WAIT_HINT.format(asked=asked) if asked is not None and asked >= left else ""
-    return status_error(outcome, advice=advice, retry_after=asked)
+    return status_error(outcome, advice=advice or redirect_advice(outcome), retry_after=asked)

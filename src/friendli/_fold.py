@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import TYPE_CHECKING, Protocol
 
 from friendli.models.response import CompletionsChoice, CompletionsLogits, CompletionsLogprobs
@@ -28,8 +30,9 @@ class Logprobs(Protocol):
 
 @dataclass(slots=True)
 class _Choice:
-    texts: list[str] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)
+    # A stream may have a hundred thousand pieces: these hold a few bytes for each.
+    text: StringIO = field(default_factory=StringIO)
+    tokens: array[int] = field(default_factory=lambda: array("q"))
     logprobs: dict[str, list[object]] = field(default_factory=dict)
     logits: list[bytes] = field(default_factory=list)
     reason: str | None = None
@@ -54,7 +57,7 @@ class CompletionFold:
         `logits`: its row, as little-endian float32.
         """
         choice = self._choices.get(index) or self._open(index)
-        choice.texts.append(text)
+        choice.text.write(text)
         if token is not None:
             choice.tokens.append(token)
         if logprobs is not None:
@@ -72,7 +75,7 @@ class CompletionFold:
     def text(self, index: int = 0) -> str:
         """The text of one choice so far, "" for one that has not begun."""
         choice = self._choices.get(index)
-        return "".join(choice.texts) if choice else ""
+        return choice.text.getvalue() if choice else ""
 
     def choices(self) -> list[CompletionsChoice]:
         """The choices so far, ordered by index."""
@@ -85,10 +88,10 @@ class CompletionFold:
 def _built(index: int, choice: _Choice) -> CompletionsChoice:
     return CompletionsChoice(
         index=index,
-        text="".join(choice.texts),
+        text=choice.text.getvalue(),
         seed=choice.seed,
         finish_reason=choice.reason,
-        tokens=list(choice.tokens),
+        tokens=choice.tokens.tolist(),
         logprobs=_logprobs(choice.logprobs),
         output_logits=CompletionsLogits.of(choice.logits) if choice.logits else None,
     )

@@ -6,17 +6,20 @@ sends text-completion chunks with `choices`, then perhaps one with the usage, th
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import from_json
 
 from friendli._answers import complaint_in
 from friendli._fold import CompletionFold
 from friendli._sse import EventTooLargeError, SSEDecoder
 from friendli.errors import APIStreamError, InvalidResponseError, StreamTruncatedError
-from friendli.models.response import CompletionsUsage
+from friendli.models.response import CompletionsChoice, CompletionsLogits, CompletionsLogprobs, CompletionsUsage
+from friendli.models.response import CompletionsResult as Result
 from friendli.models.stream import (
+    SAMPLED_FIELDS,
     StreamedCompletionsResult,
     StreamedCompletionsTokenComplete,
     StreamedCompletionsTokenSampled,
@@ -26,22 +29,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from friendli._call import Failure, Reply
+    from friendli._watch import Watch
+    from friendli.errors import SDKError
 
 _END = "[DONE]"
-_OF_A_PIECE = ("index", "text", "token", "logprobs", "output_logits")
-_RESULT = TypeAdapter(StreamedCompletionsResult).validator
-_USAGE = TypeAdapter(CompletionsUsage).validator
+_OF_A_CHOICE = SAMPLED_FIELDS | {"finish_reason", "seed"}
+_OF_THE_END = frozenset({"event", "choices", "usage"})
+_OF_A_RESULT = ("id", "object", "model")
 
 
 class StreamReader:
-    """Feed it the body as it comes; after each feed, `done` tells whether the end was seen."""
+    """Feed it the body as it comes; after each feed, `done` tells whether the end was seen.
 
-    def __init__(self, reply: Reply) -> None:
+    What goes wrong is told to `watch` before it is raised, and so is the end.
+    """
+
+    def __init__(self, reply: Reply, watch: Watch) -> None:
         self._reply = reply
+        self._watch = watch
         self._decoder = SSEDecoder()
         self._fold = CompletionFold()
         self._usage: CompletionsUsage | None = None
+        self._about: dict[str, object] = {}  # what the chunks say of the whole
+        self._end: StreamedCompletionsTokenComplete | None = None
+        self._error: SDKError | None = None
         self.done = False
+
+    @property
+    def time_to_first_token(self) -> float | None:
+        """Seconds from the call's begin to the first event; None before it."""
+        return self._watch.time_to_first_token
 
     def feed(self, chunk: bytes) -> Iterator[StreamedCompletionsResult]:
         """The events that `chunk` completes; consume them all before feeding again.
@@ -52,68 +69,120 @@ class StreamReader:
             for event in self._decoder.feed(chunk):
                 yield from self._events(event.data)
                 if self.done:
+                    self._watch.ended(self._result_for_hooks())
                     return
-        except (EventTooLargeError, ValidationError) as error:
+        except (EventTooLargeError, OverflowError, ValidationError) as error:
             raise self._unreadable("a part of the stream does not fit") from error
 
-    def truncated(self, failure: Failure | None = None) -> StreamTruncatedError:
+    def broken(self, failure: Failure | None = None) -> StreamTruncatedError:
         """The error for a body that ended, or failed, before the end of the stream."""
-        reason = failure.message if failure else "the stream ended without its last event"
-        error = StreamTruncatedError(reason, self._reply.status, headers=self._reply.headers, request_id=self._id)
-        error.choices = self._fold.choices()
-        return error
+        return self._truncated(failure.message if failure else "the stream ended without its last event")
+
+    def closed(self) -> None:
+        """Nobody reads on."""
+        self._watch.ended()
+
+    def result(self) -> Result:
+        """The whole, once everything is read; raises what the reading raised, or what is missing to a result."""
+        end = self._whole()
+        if end.usage is None:
+            raise self._invalid("the endpoint sent no usage, which a result has; read the events instead")
+        return Result.model_validate({**self._about, "choices": end.choices, "usage": end.usage})
+
+    def text(self) -> str:
+        """The text of the first choice, once everything is read; raises what the reading raised."""
+        return next((choice.text for choice in self._whole().choices if choice.index == 0), "")
+
+    def _whole(self) -> StreamedCompletionsTokenComplete:
+        if self._error is not None:
+            raise self._error
+        if self._end is None:
+            raise self._truncated("the stream was closed before its end")
+        return self._end
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # of hooks; there is nobody to tell
+            self.closed()
 
     def _events(self, data: str) -> list[StreamedCompletionsResult]:
         if data == _END:
-            self.done = True
-            return [self._complete()]
+            return [self._complete(self._fold.choices(), self._usage)]
         value = self._parsed(data)
-        if isinstance(choices := value.get("choices"), list) and "event" not in value:
+        choices = value.get("choices")
+        if type(choices) is list and "event" not in value:
             if usage := value.get("usage"):
-                self._usage = _USAGE.validate_python(usage)
+                self._usage = CompletionsUsage.model_validate(usage)
+            if not self._about:
+                self._about = {name: said for name in _OF_A_RESULT if isinstance(said := value.get(name), str)}
             return [piece for choice in choices if (piece := self._chunk(choice)) is not None]
         if value.get("event") == "token_sampled":
             return [self._sampled(value)]
         if value.get("event") == "complete":
-            self.done = True
-            return [_RESULT.validate_python({"data": value})]
+            return [self._closing(value)]
         if value.get("error") is not None:
-            raise self._reported(value, data)
+            raise self._failed(self._reported(value, data))
         raise self._unreadable("an event of the stream is of no known kind")
 
-    def _chunk(self, choice: object) -> StreamedCompletionsResult | None:
+    def _chunk(self, choice: dict[str, object]) -> StreamedCompletionsResult | None:
         """One choice of a second-generation chunk: a piece, the end of the choice, or both."""
-        if not isinstance(choice, dict):
+        if type(choice) is not dict:
             raise self._unreadable("a choice of the stream is no object")
-        get = choice.get
-        text, token, piece = get("text"), get("token"), None
-        if text or token is not None:
-            piece = self._sampled({"event": "token_sampled", **{name: get(name) for name in _OF_A_PIECE}})
-        if (reason := get("finish_reason")) is not None:
-            self._finish(get("index"), reason, get("seed"))
+        piece = self._sampled(choice) if choice.get("text") or choice.get("token") is not None else None
+        if (reason := choice.get("finish_reason")) is not None:
+            self._finish(choice.get("index"), reason, choice.get("seed"))
         return piece
 
     def _finish(self, index: object, reason: object, seed: object) -> None:
         if isinstance(index, int) and isinstance(reason, str) and reason != "null":
             self._fold.finish(index, reason, seed if isinstance(seed, int) else None)
 
-    def _sampled(self, piece: object) -> StreamedCompletionsResult:
-        result: StreamedCompletionsResult = _RESULT.validate_python({"data": piece})
-        if isinstance(data := result.data, StreamedCompletionsTokenSampled):
-            logits = data.output_logits.raw() if data.output_logits else None
-            self._fold.token(data.index, data.text, data.token, data.logprobs, logits)
-        return result
+    def _sampled(self, piece: dict[str, object]) -> StreamedCompletionsResult:
+        index, text, token = piece.get("index"), piece.get("text"), piece.get("token")
+        if type(index) is not int or type(text) is not str or (token is not None and type(token) is not int):
+            raise self._unreadable("a piece of the stream does not fit")
+        data = StreamedCompletionsTokenSampled(index, text, token)
+        if piece.get("logprobs") is None and _OF_A_CHOICE.issuperset(piece) and "output_logits" not in piece:
+            self._fold.token(index, text, token)
+        else:
+            self._add(piece, data)
+        self._watch.token()
+        return StreamedCompletionsResult(data)
 
-    def _complete(self) -> StreamedCompletionsResult:
-        end = StreamedCompletionsTokenComplete(choices=self._fold.choices(), usage=self._usage)
-        return StreamedCompletionsResult(data=end)
+    def _add(self, piece: dict[str, object], data: StreamedCompletionsTokenSampled) -> None:
+        """What few pieces have."""
+        if (logprobs := piece.get("logprobs")) is not None:
+            data.logprobs = CompletionsLogprobs.model_validate(logprobs)
+        if (logits := piece.get("output_logits")) is not None:
+            data.output_logits = CompletionsLogits.model_validate(logits)
+        vars(data).update({name: value for name, value in piece.items() if name not in _OF_A_CHOICE})
+        rows = data.output_logits.raw() if data.output_logits else None
+        self._fold.token(data.index, data.text, data.token, data.logprobs, rows)
+
+    def _closing(self, value: dict[str, object]) -> StreamedCompletionsResult:
+        """The last event of the first generation."""
+        choices, usage = value.get("choices"), value.get("usage")
+        if not isinstance(choices, list):
+            raise self._unreadable("the last event of the stream has no choices")
+        checked = [CompletionsChoice.model_validate(choice) for choice in choices]
+        end = self._complete(checked, CompletionsUsage.model_validate(usage) if usage else None)
+        vars(end.data).update({name: more for name, more in value.items() if name not in _OF_THE_END})
+        return end
+
+    def _complete(self, choices: list[CompletionsChoice], usage: CompletionsUsage | None) -> StreamedCompletionsResult:
+        self.done = True
+        self._end = StreamedCompletionsTokenComplete(choices, usage)
+        return StreamedCompletionsResult(self._end)
+
+    def _result_for_hooks(self) -> Result | None:
+        wanted = self._watch.wants_result and self._end is not None and self._end.usage is not None
+        return self.result() if wanted else None
 
     def _parsed(self, data: str) -> dict[str, object]:
         try:
             value = from_json(data)
         except ValueError as error:
             raise self._unreadable("an event of the stream is not JSON") from error
-        if not isinstance(value, dict):
+        if type(value) is not dict:
             raise self._unreadable("an event of the stream is no object")
         return value
 
@@ -132,10 +201,24 @@ class StreamReader:
         error.choices = self._fold.choices()
         return error
 
-    def _unreadable(self, message: str) -> InvalidResponseError:
+    def _truncated(self, message: str) -> StreamTruncatedError:
+        error = StreamTruncatedError(message, self._reply.status, headers=self._reply.headers, request_id=self._id)
+        error.choices = self._fold.choices()
+        self._failed(error)
+        return error
+
+    def _unreadable(self, message: str) -> SDKError:
+        return self._failed(self._invalid(message))
+
+    def _invalid(self, message: str) -> InvalidResponseError:
         return InvalidResponseError(
             message, self._reply.status, raw_response=self._reply.raw, headers=self._reply.headers, request_id=self._id
         )
+
+    def _failed(self, error: SDKError) -> SDKError:
+        self._error = error
+        self._watch.failed(error)
+        return error
 
     @property
     def _id(self) -> str | None:

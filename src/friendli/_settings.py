@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import version
 from types import MappingProxyType
@@ -17,19 +16,24 @@ from urllib.parse import urlsplit
 from friendli._answers import EVENT_STREAM, JSON
 from friendli._call import Call, Limits
 from friendli._retry import ConfiguredRetry, DefaultRetry, NoRetry, RetryBudget
+from friendli._watch import Listener
 from friendli.errors import InvalidRequestError
+from friendli.hooks import CallInfo, Hooks
 from friendli.utils import UNSET, RetryConfig, TimeoutConfig, Unset
 
 if TYPE_CHECKING:
+    from friendli._log import Logger
     from friendli._retry import RetryPolicy
+    from friendli.models.request import CompletionsBody
 
 Token: TypeAlias = str | Callable[[], str]
 Timeout: TypeAlias = int | TimeoutConfig
 
 DEFAULT_SERVER = "https://api.friendli.ai"
-PATH = "/dedicated/v1/completions"
+COMPLETIONS_PATH = "/dedicated/v1/completions"
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f]")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
@@ -40,7 +44,7 @@ class ClientOptions(TypedDict, total=False):
     """Where the endpoint is; may hold `{name}` parts. Left out: FRIENDLI_SERVER_URL, else the hosted service."""
     url_params: Mapping[str, str] | None
     """What the `{name}` parts of `server_url` stand for."""
-    retry_config: RetryConfig | None
+    retry_config: RetryConfig | Unset | None
     """How to retry; None switches retries off. Left out, a call makes at most two retries, within a budget."""
     timeout_ms: Timeout | None
     """How long to wait: milliseconds, or a `utils.TimeoutConfig`."""
@@ -48,6 +52,14 @@ class ClientOptions(TypedDict, total=False):
     """The team to run as, in every call."""
     http_headers: Mapping[str, str] | None
     """Further headers of every call."""
+    hooks: Hooks | Sequence[Hooks] | None
+    """What to call as calls go on; see `friendli.hooks`."""
+    debug_logger: Logger | None
+    """Where to tell what calls do, without tokens and prompts. Left out: stderr if FRIENDLI_DEBUG is set."""
+    completions_path: str | None
+    """Where the operation is, below `server_url`, at servers that have it elsewhere: `/v1/completions`."""
+    server_idx: int | None
+    """The official client's number of a server; there is one, 0."""
 
 
 class CallOptions(TypedDict, total=False):
@@ -55,7 +67,7 @@ class CallOptions(TypedDict, total=False):
 
     x_friendli_team: str | None
     """The team to run as; None leaves it to the client."""
-    retries: RetryConfig | None
+    retries: RetryConfig | Unset | None
     """How to retry; None switches retries off. Left out, the client decides."""
     server_url: str | None
     """Another server for this call."""
@@ -76,6 +88,8 @@ class Settings:
     headers: Mapping[str, str] = field(repr=False)
     retries: RetryConfig | Unset | None
     timeout: TimeoutConfig
+    path: str
+    hooks: tuple[Hooks, ...] = field(repr=False)
     budget: RetryBudget = field(repr=False, default_factory=RetryBudget)
 
     @classmethod
@@ -83,6 +97,10 @@ class Settings:
         """Settings from a constructor's arguments and the environment; raises `InvalidRequestError`."""
         if unknown := options.keys() - ClientOptions.__annotations__.keys():
             raise TypeError(f"unknown argument {min(unknown)!r}")
+        if options.get("server_idx") not in (None, 0):
+            raise InvalidRequestError(
+                "server_idx should be 0: there is one server; give server_url", field="server_idx"
+            )
         params = dict(options.get("url_params") or {})
         server = options.get("server_url") or _environment("FRIENDLI_SERVER_URL") or DEFAULT_SERVER
         return cls(
@@ -93,10 +111,22 @@ class Settings:
             headers=MappingProxyType(_checked_headers(options.get("http_headers") or {})),
             retries=options.get("retry_config", UNSET),
             timeout=_timeout(options.get("timeout_ms")),
+            path=_path(options.get("completions_path") or COMPLETIONS_PATH),
+            hooks=(*_hooks(options.get("hooks")), *_log_hooks(options.get("debug_logger"))),
         )
 
+    def completion(self, body: CompletionsBody, options: CallOptions, *, stream: bool) -> Call:
+        """The call that generates text for `body`; raises `InvalidRequestError` for wrong options."""
+        content = body.model_dump_json(exclude_none=True).encode()
+        call = self.call(content, options, stream=stream, path=self.path)
+        if not self.hooks:
+            return call
+        key = call.headers["idempotency-key"]
+        info = CallInfo("stream" if stream else "complete", _shown(call.url), key, body)
+        return replace(call, listeners=[Listener(hooks, info) for hooks in self.hooks])
+
     def call(
-        self, content: bytes, options: CallOptions, *, stream: bool, method: str = "POST", path: str = PATH
+        self, content: bytes, options: CallOptions, *, path: str, stream: bool = False, method: str = "POST"
     ) -> Call:
         """The call of one body, which retries may send again; raises `InvalidRequestError` for wrong options."""
         given = options.get("timeout_ms")
@@ -112,7 +142,6 @@ class Settings:
             policy=self._policy(options, patience),
             patience=patience,
             authorization=self._authorization,
-            begun=time.monotonic(),
             method=method,
         )
 
@@ -129,7 +158,9 @@ class Settings:
         }
 
     def _policy(self, options: CallOptions, total: float) -> RetryPolicy:
-        config = options.get("retries", self.retries)
+        config = options.get("retries", UNSET)
+        if isinstance(config, Unset):
+            config = self.retries
         if isinstance(config, Unset):
             return DefaultRetry(self.budget, total)
         if config is None or config.strategy != "backoff":
@@ -159,11 +190,43 @@ def _server(url: str, params: Mapping[str, str]) -> str:
 
 
 def _is_address(url: str) -> bool:
+    if _UNPRINTABLE.search(url):
+        return False
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def _path(path: str) -> str:
+    if not path.startswith("/") or _UNPRINTABLE.search(path):
+        raise InvalidRequestError(
+            "completions_path should begin with /, as in /v1/completions", field="completions_path"
+        )
+    return path
+
+
+def _shown(url: str) -> str:
+    """`url` without what may be secret in it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _hooks(given: Hooks | Sequence[Hooks] | None) -> tuple[Hooks, ...]:
+    """Hooks as the caller gave them, in a row; raises `InvalidRequestError`."""
+    hooks = () if given is None else (given,) if isinstance(given, Hooks) else tuple(given)
+    if not all(isinstance(one, Hooks) for one in hooks):
+        raise InvalidRequestError("hooks should be a friendli.hooks.Hooks, or several in a list", field="hooks")
+    return hooks
+
+
+def _log_hooks(logger: Logger | None) -> tuple[Hooks, ...]:
+    if logger is None and not _environment("FRIENDLI_DEBUG"):
+        return ()
+    from friendli._log import log_hooks, stderr_logger
+
+    return (log_hooks(stderr_logger() if logger is None else logger),)
 
 
 def _timeout(given: Timeout | None) -> TimeoutConfig:

@@ -46,6 +46,27 @@ class SSEDecoder:
 
     def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
         """The events that `chunk` completes; consume them all before feeding again."""
+        if b"\r" in chunk or not self._is_between_events:
+            yield from self._lines(chunk)
+            return
+        # By far the most chunks are whole blocks of one data line each.
+        *blocks, rest = chunk.split(b"\n\n")
+        for block in blocks:
+            if block.startswith(b"data: ") and b"\n" not in block and len(block) < self._largest:
+                yield ServerSentEvent(block[6:].decode("utf-8", "replace"), "message", self._id)
+            else:
+                yield from self._lines(block + b"\n\n")
+        if rest:
+            yield from self._lines(rest)
+
+    @property
+    def _is_between_events(self) -> bool:
+        """Nothing is held that could change the meaning of the next block."""
+        held = self._pieces or self._data or self._event or self._swallow_lf or self._first_line
+        return not held and self._retry is None
+
+    def _lines(self, chunk: bytes) -> Iterator[ServerSentEvent]:
+        """The rules in full."""
         if self._swallow_lf and chunk:
             self._swallow_lf = False
             chunk = chunk.removeprefix(b"\n")

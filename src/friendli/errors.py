@@ -1,6 +1,6 @@
 """Everything that a call raises.
 
-SDKError                             base: status_code, message, body, headers, request_id
+SDKError                             base: status_code, message, body, headers, request_id, attempts
 ├── InvalidRequestError              the body or an option is wrong, nothing was sent; field     (also ValueError)
 ├── APIError                         the endpoint answered with an error; type, field, retry_after
 │   ├── BadRequestError              400
@@ -35,8 +35,11 @@ class SDKError(Exception):
     """Base of all. Hashable, picklable (without `raw_response`); its text never holds a token or a prompt.
 
     `status_code` is -1 where no answer came. `body` is the answer's raw text, `headers` have lower-case names,
-    `raw_response` is the HTTP library's response where there is one.
+    `raw_response` is the HTTP library's response where there is one. `attempts` counts the requests that were made, 0
+    if there was none.
     """
+
+    attempts: int = 0
 
     def __init__(
         self,

@@ -14,14 +14,19 @@ if TYPE_CHECKING:
     from friendli._call import Reply
     from friendli._reader import StreamReader
     from friendli._transport import AsyncBody, SyncBody
+    from friendli._watch import Watch
+    from friendli.models.response import CompletionsResult
     from friendli.models.stream import StreamedCompletionsResult
 
 
 class _Answered:
-    """What is known of a stream as soon as its answer has begun."""
+    """What is known of a stream without reading on."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, watch: Watch) -> None:
+        from friendli._reader import StreamReader
+
         self._reply = reply
+        self._reader = StreamReader(reply, watch)
 
     @property
     def request_id(self) -> str | None:
@@ -33,6 +38,11 @@ class _Answered:
         """The HTTP library's response."""
         return self._reply.raw
 
+    @property
+    def time_to_first_token(self) -> float | None:
+        """Seconds from the call's begin, retries included, to the first token; None before it."""
+        return self._reader.time_to_first_token
+
 
 class CompletionStream(_Answered, Closing):
     """Iterate it for events: one per token, then one `complete` event. Also a context manager that closes it.
@@ -41,12 +51,10 @@ class CompletionStream(_Answered, Closing):
     Dropping it half read closes the connection; reading it to the end gives the connection back for the next call.
     """
 
-    def __init__(self, reply: Reply, body: SyncBody) -> None:
-        from friendli._reader import StreamReader
-
-        super().__init__(reply)
+    def __init__(self, reply: Reply, body: SyncBody, watch: Watch) -> None:
+        super().__init__(reply, watch)
         self._body = body
-        self._events = _events(body, StreamReader(reply))
+        self._events = _events(body, self._reader)
 
     def __iter__(self) -> Iterator[StreamedCompletionsResult]:
         return self._events
@@ -54,21 +62,36 @@ class CompletionStream(_Answered, Closing):
     def __next__(self) -> StreamedCompletionsResult:
         return next(self._events)
 
+    def final(self) -> CompletionsResult:
+        """Read what is left, and give the whole as `complete` would have; the same again if called again.
+
+        Raises what reading raises; `StreamTruncatedError` if the stream was closed before its end;
+        `InvalidResponseError` if it carried no usage, without which there is no result.
+        """
+        for _ in self._events:
+            pass
+        return self._reader.result()
+
+    def text(self) -> str:
+        """Read what is left, and give the whole text of the first choice; raises as `final` does."""
+        for _ in self._events:
+            pass
+        return self._reader.text()
+
     def close(self) -> None:
         """Stop here; iterating further ends at once. Closing again does nothing."""
         self._events.close()
         self._body.close()
+        self._reader.closed()
 
 
 class AsyncCompletionStream(_Answered, AsyncClosing):
     """The async twin of `CompletionStream`."""
 
-    def __init__(self, reply: Reply, body: AsyncBody) -> None:
-        from friendli._reader import StreamReader
-
-        super().__init__(reply)
+    def __init__(self, reply: Reply, body: AsyncBody, watch: Watch) -> None:
+        super().__init__(reply, watch)
         self._body = body
-        self._events = _events_async(body, StreamReader(reply))
+        self._events = _events_async(body, self._reader)
 
     def __aiter__(self) -> AsyncIterator[StreamedCompletionsResult]:
         return self._events
@@ -76,10 +99,23 @@ class AsyncCompletionStream(_Answered, AsyncClosing):
     async def __anext__(self) -> StreamedCompletionsResult:
         return await anext(self._events)
 
+    async def final(self) -> CompletionsResult:
+        """The async twin of `CompletionStream.final`."""
+        async for _ in self._events:
+            pass
+        return self._reader.result()
+
+    async def text(self) -> str:
+        """The async twin of `CompletionStream.text`."""
+        async for _ in self._events:
+            pass
+        return self._reader.text()
+
     async def aclose(self) -> None:
         """Stop here; iterating further ends at once. Closing again does nothing."""
         await self._events.aclose()
         await self._body.aclose()
+        self._reader.closed()
 
 
 # Neither generator may refer to its stream: the cycle would keep an abandoned connection open until a collection.
@@ -92,11 +128,12 @@ def _events(body: SyncBody, reader: StreamReader) -> Generator[StreamedCompletio
             if reader.done:
                 body.drain()
                 return
+        raise reader.broken()
     except BodyBrokenError as error:
-        raise reader.truncated(error.failure) from error.failure.cause
+        raise reader.broken(error.failure) from error.failure.cause
     finally:
         body.close()
-    raise reader.truncated()
+        reader.closed()
 
 
 async def _events_async(body: AsyncBody, reader: StreamReader) -> AsyncGenerator[StreamedCompletionsResult]:
@@ -108,8 +145,9 @@ async def _events_async(body: AsyncBody, reader: StreamReader) -> AsyncGenerator
                 if reader.done:
                     await body.drain()
                     return
+        raise reader.broken()
     except BodyBrokenError as error:
-        raise reader.truncated(error.failure) from error.failure.cause
+        raise reader.broken(error.failure) from error.failure.cause
     finally:
         await body.aclose()
-    raise reader.truncated()
+        reader.closed()

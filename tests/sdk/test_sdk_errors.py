@@ -12,13 +12,14 @@ from friendli import Friendli, SDKError, errors, models
 from friendli._answers import Complaint, complaint_in, status_error
 from friendli._call import Call, Limits, Reply
 from friendli._retry import NoRetry
+from friendli._watch import Watch
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SDKError)]
 
 
 def reply(body: object, status: int = 422, **headers: str) -> Reply:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Reply(status, headers, content, 0, 0)
+    return Reply(status, headers, content, 0)
 
 
 def test_the_tree_at_the_top_of_the_module_is_the_tree():
@@ -116,7 +117,8 @@ def test_an_error_body_that_is_no_json_stays_out_of_the_message(body):
 def test_no_repr_shows_a_token_or_a_prompt():
     client = Friendli("flp_secret", http_headers={"x-key": "secret"})
     call = Call(
-        "http://x", {"authorization": "secret"}, b"secret", False, Limits(1, 1, 1), NoRetry(), 1, lambda: "secret", 0
+        "http://x", {"authorization": "secret"}, b"secret", False, Limits(1, 1, 1), NoRetry(), 1, lambda: "secret"
     )
-    shown = [repr(thing) for thing in (client, client._settings, call, call.attempt(0), reply(b"secret"))]
+    send = call.attempt(Watch((), lambda: 0.0))
+    shown = [repr(thing) for thing in (client, client._settings, call, send, reply(b"secret"))]
     assert "secret" not in " ".join(shown)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from friendli import errors
-from friendli._call import Call, Failure, Limits, Outcome, Reply, Send, Sleep, life
+from friendli._call import Call, Failure, Limits, Outcome, Reply, Send, Sleep, as_it_is, life
 from friendli._retry import (
     ConfiguredRetry,
     DefaultRetry,
@@ -40,8 +40,8 @@ class World:
         self.slept: list[float] = []
 
     def run(self, policy: RetryPolicy, *, total: float = 600, token: Callable[[], str | None] = lambda: None) -> Reply:
-        call = Call("http://x/y", {"k": "v"}, b"{}", False, Limits(5, 120, total), policy, total, token, self.now)
-        flow = life(call)
+        call = Call("http://x/y", {"k": "v"}, b"{}", False, Limits(5, 120, total), policy, total, token)
+        flow = life(call, lambda: self.now, as_it_is)
         effect = next(flow)
         while True:
             try:
@@ -57,19 +57,15 @@ class World:
         self.sent.append(effect)
         self.now += self.latency
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return (
-            Reply(answer.status, answer.headers, answer.body, self.now, NOW)
-            if isinstance(answer, Reply)
-            else (Failure(answer.trouble, answer.message, answer.cause, self.now, answer.timed_out))
-        )
+        return answer
 
 
 def reply(status: int, **headers: str) -> Reply:
-    return Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, b"", 0, NOW)
+    return Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, b"", NOW)
 
 
 def failure(trouble: Trouble, *, timed_out: bool = False) -> Failure:
-    return Failure(trouble, "no luck", OSError("why"), 0, timed_out)
+    return Failure(trouble, "no luck", OSError("why"), timed_out)
 
 
 def default(total: float = 600, draw: Callable[[], float] = lambda: 1.0) -> DefaultRetry:
@@ -203,7 +199,7 @@ def test_retry_after_is_read_in_each_of_its_forms(headers, asked):
 def test_no_attempt_comes_earlier_than_the_server_asked(headers, asked, configured):
     for seed in range(20):
         draw = random.Random(seed).random  # noqa: S311 - no secret
-        world = World(Reply(429, headers, b"", 0, NOW), reply(200))
+        world = World(Reply(429, headers, b"", NOW), reply(200))
         world.run(ConfiguredRetry(CONFIG, 600, draw) if configured else DefaultRetry(RetryBudget(), 600, draw))
         assert world.slept[0] >= asked
 

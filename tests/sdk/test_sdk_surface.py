@@ -24,9 +24,11 @@ def test_the_public_names_are_these():
         "AsyncFriendli",
         "CompletionStream",
         "Friendli",
+        "RawResponse",
         "SDKError",
         "SyncFriendli",
         "errors",
+        "hooks",
         "models",
         "utils",
     ]
@@ -74,7 +76,7 @@ def test_the_client_knows_nothing_of_the_endpoint():
     assert not [path for path in SOURCES if any(name.startswith("friendli_endpoint") for name in imports_of(path))]
 
 
-@pytest.mark.parametrize("core", ["_answers", "_call", "_fold", "_reader", "_retry", "_sse"])
+@pytest.mark.parametrize("core", ["_answers", "_call", "_fold", "_reader", "_redirect", "_retry", "_sse", "_watch"])
 def test_the_cores_do_no_io_and_read_no_clock(core):
     path = next(path for path in SOURCES if path.stem == core)
     assert not imports_of(path) & {"time", "socket", "asyncio", "anyio", "os"}

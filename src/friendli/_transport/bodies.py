@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from friendli._retry import Trouble
 from friendli._transport.wire import failed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
 # What follows the end of a stream is read, so that the connection can be used again, but only this far.
 _DRAIN_BYTES = 64 * 2**10
@@ -38,13 +37,11 @@ class SyncBody:
     It keeps `owner` alive: a client that closes its connections when dropped must outlive the stream.
     """
 
-    def __init__(
-        self, response: httpx2.Response, deadline: float, *, largest: int | None = None, owner: object = None
-    ) -> None:
+    def __init__(self, response: httpx2.Response, meter: Meter, *, owner: object = None) -> None:
         self._response = response
         self._owner = owner
         self._chunks = response.iter_bytes()
-        self._meter = _Meter(deadline, largest)
+        self._meter = meter
 
     def __iter__(self) -> Iterator[bytes]:
         """Chunks as they come; raises `BodyBrokenError`."""
@@ -59,7 +56,7 @@ class SyncBody:
         """Read a bounded remainder, so that the connection can be used again; HTTP/2 needs no such thing."""
         if self._response.http_version == "HTTP/2":
             return
-        meter = _Meter(time.monotonic() + _DRAIN_SECONDS, _DRAIN_BYTES)
+        meter = self._meter.for_rest(_DRAIN_SECONDS, _DRAIN_BYTES)
         with suppress(httpx2.HTTPError, httpx2.StreamError, BodyBrokenError), _shut_after(self._response):
             for chunk in self._chunks:
                 meter.check(len(chunk))
@@ -79,13 +76,11 @@ class AsyncBody:
     It keeps `owner` alive, as `SyncBody` does.
     """
 
-    def __init__(
-        self, response: httpx2.Response, deadline: float, *, largest: int | None = None, owner: object = None
-    ) -> None:
+    def __init__(self, response: httpx2.Response, meter: Meter, *, owner: object = None) -> None:
         self._response = response
         self._owner = owner
         self._chunks = response.aiter_bytes()
-        self._meter = _Meter(deadline, largest)
+        self._meter = meter
         self._loop = asyncio_loop()
 
     async def __aiter__(self) -> AsyncGenerator[bytes]:
@@ -101,7 +96,7 @@ class AsyncBody:
         """Read a bounded remainder, so that the connection can be used again; HTTP/2 needs no such thing."""
         if self._response.http_version == "HTTP/2":
             return
-        meter = _Meter(time.monotonic() + _DRAIN_SECONDS, _DRAIN_BYTES)
+        meter = self._meter.for_rest(_DRAIN_SECONDS, _DRAIN_BYTES)
         with suppress(httpx2.HTTPError, httpx2.StreamError, BodyBrokenError), anyio.move_on_after(_DRAIN_SECONDS):
             async for chunk in self._chunks:
                 meter.check(len(chunk))
@@ -115,24 +110,26 @@ class AsyncBody:
             close_soon(self._loop, self._response)
 
 
-class _Meter:
-    """Bounds the reading of a body in time and size."""
+class Meter:
+    """Bounds the reading of a body: no further than `deadline`, in seconds on `clock`, and `largest` bytes."""
 
-    def __init__(self, deadline: float, largest: int | None) -> None:
+    def __init__(self, clock: Callable[[], float], deadline: float, largest: int | None = None) -> None:
+        self._clock = clock
         self._deadline = deadline
         self._left = largest
 
     def check(self, size: int) -> None:
         """Count one chunk of `size` bytes; raises `BodyBrokenError` beyond a bound."""
-        now = time.monotonic()
-        if now > self._deadline:
-            raise BodyBrokenError(
-                Failure(Trouble.FINAL, "the call took longer than allowed", None, now, timed_out=True)
-            )
+        if self._clock() > self._deadline:
+            raise BodyBrokenError(Failure(Trouble.FINAL, "the call took longer than allowed", None, timed_out=True))
         if self._left is not None:
             self._left -= size
             if self._left < 0:
-                raise BodyBrokenError(Failure(Trouble.FINAL, "the answer is too large", None, now))
+                raise BodyBrokenError(Failure(Trouble.FINAL, "the answer is too large", None))
+
+    def for_rest(self, seconds: float, largest: int) -> Meter:
+        """Bounds for what follows, from now on."""
+        return Meter(self._clock, self._clock() + seconds, largest)
 
 
 @contextmanager

@@ -3,86 +3,108 @@
 from __future__ import annotations
 
 import threading
-import time
+import warnings
 from contextlib import suppress
-from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
-import anyio
 import anyio.lowlevel
 import httpx2
 
-from friendli._call import Reply, Send, Sleep, life
-from friendli._transport.bodies import AsyncBody, BodyBrokenError, SyncBody, asyncio_loop, close_soon
+from friendli._call import Reply, Sleep, life
+from friendli._transport import network
+from friendli._transport.bodies import AsyncBody, BodyBrokenError, Meter, SyncBody, asyncio_loop, close_soon
+from friendli._transport.forks import renew_after_fork
 from friendli._transport.wire import failed, reply_of, request_of, response_of, stays_open
 
 if TYPE_CHECKING:
     import asyncio
-    import ssl
+    from collections.abc import Callable
 
-    from friendli._call import Call, Outcome
+    from friendli._call import Call, Effect, Outcome, Send
+    from friendli._transport.network import Network
+    from friendli._watch import Watch
 
 SyncClient: TypeAlias = httpx2.Client
 AsyncClient: TypeAlias = httpx2.AsyncClient
+T = TypeVar("T")
 
 _LARGEST_BODY = 64 * 2**20
-_LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=5.0)
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """One for all clients: loading the certificates costs more than a hundred calls."""
-    return httpx2.create_ssl_context()
 
 
 class SyncTransport:
     """Runs calls over a blocking client; makes its own client at the first call unless it is given one."""
 
     def __init__(self, client: SyncClient | None = None) -> None:
-        self._client = client
-        self._owned = client is None
+        self._given = client
+        self._own: SyncClient | None = None
+        self._world: Network | None = None  # that our own client belongs to
         self._lock = threading.Lock()
+        renew_after_fork(self)
 
-    def run(self, call: Call) -> Reply:
-        """Live through `call`; raises its `SDKError`. The reply of a stream is open: read it with `body`."""
-        flow = life(call)
-        effect = next(flow)
-        while True:
-            outcome: Outcome = None
-            if isinstance(effect, Sleep):
-                time.sleep(effect.seconds)
-            else:
-                outcome = self._send(effect)
-            try:
+    def run(self, call: Call, finish: Callable[[Reply, Watch], T]) -> T:
+        """Live through `call`, and return what `finish` makes of its answer; raises its `SDKError`.
+
+        The reply of a stream is open: `finish` reads it with `body`.
+        """
+        world = network.current()
+        flow = life(call, world.now, finish)
+        outcome: Outcome = None
+        try:
+            effect = next(flow)
+            while True:
+                outcome = self._done(effect, world)
                 effect = flow.send(outcome)
-            except StopIteration as end:
-                return _returned(end)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        except BaseException:
+            if isinstance(outcome, Reply):
+                response_of(outcome).close()
+            raise
+        finally:
+            flow.close()
 
-    def body(self, reply: Reply, call: Call) -> SyncBody:
-        """The chunks of a reply that is open."""
-        return SyncBody(response_of(reply), call.deadline, owner=self)
+    def body(self, reply: Reply, deadline: float) -> SyncBody:
+        """The chunks of a reply that is open, until `deadline`."""
+        return SyncBody(response_of(reply), Meter(network.current().now, deadline), owner=self)
 
     def close(self) -> None:
-        """Close the client, if it is our own; a later call makes a new one."""
+        """Close our own client; a later call makes a new one."""
         with self._lock:
-            client = self._client if self._owned else None
-            if client is not None:
-                self._client = None
-                client.close()
+            client, self._own = self._own, None
+        if client is not None:
+            client.close()
+
+    def after_fork(self) -> None:
+        """Leave the parent its connections, and a lock that another of its threads may have held."""
+        self._lock = threading.Lock()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            self._own = None
 
     def __del__(self) -> None:
         with suppress(Exception):
             self.close()
 
-    def _send(self, send: Send) -> Outcome:
-        client = self._opened()
+    def _done(self, effect: Effect, world: Network) -> Outcome:
+        if not isinstance(effect, Sleep):
+            return self._send(effect, world)
+        world.sleep(effect.seconds)
+        return None
+
+    def _send(self, send: Send, world: Network) -> Outcome:
+        client = self._given or self._opened(world)
         try:
-            response = client.send(request_of(client, send), stream=True, follow_redirects=True)
-        except httpx2.HTTPError as error:
+            request = request_of(client, send)
+            response = client.send(
+                request, stream=True, auth=None if send.abroad else httpx2.USE_CLIENT_DEFAULT, follow_redirects=False
+            )
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             return failed(error, answered=False)
         if stays_open(send, response):
             return reply_of(response, b"")
-        body = SyncBody(response, send.deadline, largest=_LARGEST_BODY)
+        body = SyncBody(response, Meter(world.now, send.deadline, _LARGEST_BODY))
         try:
             return reply_of(response, b"".join(body))
         except BodyBrokenError as error:
@@ -90,61 +112,78 @@ class SyncTransport:
         finally:
             response.close()
 
-    def _opened(self) -> SyncClient:
+    def _opened(self, world: Network) -> SyncClient:
         with self._lock:
-            if self._client is None:
-                self._client = httpx2.Client(limits=_LIMITS, verify=_tls())
-            return self._client
+            if self._own is None or self._world is not world:
+                self._own, self._world = world.client(), world
+            return self._own
 
 
 class AsyncTransport:
     """Runs calls over an async client; makes its own, one per event loop, unless it is given one."""
 
     def __init__(self, client: AsyncClient | None = None) -> None:
-        self._client = client
-        self._owned = client is None
-        self._loop: object = None  # that our own client's connections belong to
-        self._asyncio: asyncio.AbstractEventLoop | None = None  # the same, if it is asyncio's
+        self._given = client
+        self._own = _ClientsOfLoops()
+        renew_after_fork(self)
 
-    async def run(self, call: Call) -> Reply:
-        """Live through `call`; raises its `SDKError`. The reply of a stream is open: read it with `body`."""
-        flow = life(call)
-        effect = next(flow)
-        while True:
-            outcome: Outcome = None
-            if isinstance(effect, Sleep):
-                await anyio.sleep(effect.seconds)
-            else:
-                outcome = await self._send(effect)
-            try:
+    async def run(self, call: Call, finish: Callable[[Reply, Watch], T]) -> T:
+        """Live through `call`, and return what `finish` makes of its answer; raises its `SDKError`.
+
+        The reply of a stream is open: `finish` reads it with `body`.
+        """
+        world = network.current()
+        flow = life(call, world.now, finish)
+        outcome: Outcome = None
+        try:
+            effect = next(flow)
+            while True:
+                outcome = await self._done(effect, world)
                 effect = flow.send(outcome)
-            except StopIteration as end:
-                return _returned(end)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        except BaseException:
+            if isinstance(outcome, Reply):
+                await response_of(outcome).aclose()
+            raise
+        finally:
+            flow.close()
 
-    def body(self, reply: Reply, call: Call) -> AsyncBody:
-        """The chunks of a reply that is open."""
-        return AsyncBody(response_of(reply), call.deadline, owner=self)
+    def body(self, reply: Reply, deadline: float) -> AsyncBody:
+        """The chunks of a reply that is open, until `deadline`."""
+        return AsyncBody(response_of(reply), Meter(network.current().now, deadline), owner=self)
 
     async def aclose(self) -> None:
-        """Close the client, if it is our own; a later call makes a new one."""
-        client = self._client if self._owned else None
-        if client is not None:
-            self._client = None
-            await client.aclose()
+        """Close our own clients, of other event loops in the background; a later call makes a new one."""
+        await self._own.aclose()
+
+    def after_fork(self) -> None:
+        """Leave the parent its connections."""
+        self._own = _ClientsOfLoops()
 
     def __del__(self) -> None:
-        if self._owned and self._client is not None and self._asyncio is not None:
-            close_soon(self._asyncio, self._client)
+        with suppress(Exception):
+            self._own.close_soon()
 
-    async def _send(self, send: Send) -> Outcome:
-        client = self._opened()
+    async def _done(self, effect: Effect, world: Network) -> Outcome:
+        if not isinstance(effect, Sleep):
+            return await self._send(effect, world)
+        await world.sleep_async(effect.seconds)
+        return None
+
+    async def _send(self, send: Send, world: Network) -> Outcome:
+        client = self._given or self._own.client(world)
         try:
-            response = await client.send(request_of(client, send), stream=True, follow_redirects=True)
-        except httpx2.HTTPError as error:
+            request = request_of(client, send)
+            response = await client.send(
+                request, stream=True, auth=None if send.abroad else httpx2.USE_CLIENT_DEFAULT, follow_redirects=False
+            )
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             return failed(error, answered=False)
         if stays_open(send, response):
             return reply_of(response, b"")
-        body = AsyncBody(response, send.deadline, largest=_LARGEST_BODY)
+        body = AsyncBody(response, Meter(world.now, send.deadline, _LARGEST_BODY))
         try:
             return reply_of(response, b"".join([chunk async for chunk in body]))
         except BodyBrokenError as error:
@@ -152,14 +191,46 @@ class AsyncTransport:
         finally:
             await response.aclose()
 
-    def _opened(self) -> AsyncClient:
-        loop = anyio.lowlevel.current_token()
-        if self._client is None or (self._owned and loop != self._loop):
-            self._client = httpx2.AsyncClient(limits=_LIMITS, verify=_tls())
-            self._loop, self._asyncio = loop, asyncio_loop()
-        return self._client
 
+class _ClientsOfLoops:
+    """One client per event loop: connections can't be used from another one."""
 
-def _returned(end: StopIteration) -> Reply:
-    reply: Reply = end.value
-    return reply
+    def __init__(self) -> None:
+        self._open: WeakKeyDictionary[object, tuple[Network, asyncio.AbstractEventLoop | None, AsyncClient]]
+        self._open = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def client(self, world: Network) -> AsyncClient:
+        """The client of the running loop."""
+        loop = anyio.lowlevel.current_token().native_token
+        with self._lock:
+            known = self._open.get(loop)
+            if known is not None and known[0] is world:
+                return known[2]
+            self._forget_the_closed()
+            client = world.async_client()
+            self._open[loop] = world, asyncio_loop(), client
+            return client
+
+    async def aclose(self) -> None:
+        """Close them all; those of other loops soon."""
+        with self._lock:
+            own = self._open.pop(anyio.lowlevel.current_token().native_token, None)
+        if own is not None:
+            await own[2].aclose()
+        self.close_soon()
+
+    def close_soon(self) -> None:
+        """Close them, each on its loop; from any thread. Under trio, connections close when they are collected."""
+        with self._lock:
+            left = list(self._open.values())
+            self._open.clear()
+        for _, loop, client in left:
+            if loop is not None:
+                close_soon(loop, client)
+
+    def _forget_the_closed(self) -> None:
+        """The connections of a loop refer to it, so that it would be kept for ever."""
+        for token, (_, loop, _) in list(self._open.items()):
+            if loop is not None and loop.is_closed():
+                del self._open[token]

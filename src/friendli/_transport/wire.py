@@ -9,19 +9,22 @@ import httpx2
 from friendli._answers import is_event_stream
 from friendli._call import Failure, Reply, Send
 from friendli._retry import Trouble
-from friendli.errors import InvalidRequestError
 
 
 def request_of(client: httpx2.Client | httpx2.AsyncClient, send: Send) -> httpx2.Request:
-    """The request, with what `client` adds; raises `InvalidRequestError` for an address that is none."""
+    """The request, with what `client` adds to all; nothing of that goes abroad."""
     limits = send.limits
     timeout = httpx2.Timeout(connect=limits.connect, read=limits.silence, write=limits.silence, pool=limits.total)
-    try:
-        return client.build_request(
-            send.method, send.url, headers=dict(send.headers), content=send.content, timeout=timeout
-        )
-    except (httpx2.InvalidURL, ValueError) as error:
-        raise InvalidRequestError(f"server_url is no address: {error}", field="server_url") from error
+    build = _bare_request if send.abroad else client.build_request
+    return build(send.method, send.url, headers=dict(send.headers), content=send.content, timeout=timeout)
+
+
+def _bare_request(
+    method: str, url: str, *, headers: dict[str, str], content: bytes, timeout: httpx2.Timeout
+) -> httpx2.Request:
+    """A request without the headers, cookies and parameters that a client adds to its own."""
+    extensions = {"timeout": timeout.as_dict()}
+    return httpx2.Request(method, url, headers=headers, content=content, extensions=extensions)
 
 
 def stays_open(send: Send, response: httpx2.Response) -> bool:
@@ -32,11 +35,11 @@ def stays_open(send: Send, response: httpx2.Response) -> bool:
 def reply_of(response: httpx2.Response, body: bytes) -> Reply:
     """The answer as data, stamped with the time."""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Reply(response.status_code, headers, body, time.monotonic(), time.time(), response)
+    return Reply(response.status_code, headers, body, time.time(), response)
 
 
 # The first class that fits decides; where none does, the request itself was at fault and trying again is no use.
-_TROUBLES: tuple[tuple[type[httpx2.HTTPError], Trouble, str, bool], ...] = (
+_TROUBLES: tuple[tuple[type[Exception], Trouble, str, bool], ...] = (
     (httpx2.ConnectTimeout, Trouble.CONNECT, "the endpoint could not be reached in time", True),
     (httpx2.PoolTimeout, Trouble.CONNECT, "no connection was free in time", True),
     (httpx2.TimeoutException, Trouble.TIMEOUT, "the endpoint was silent for too long", True),
@@ -46,15 +49,16 @@ _TROUBLES: tuple[tuple[type[httpx2.HTTPError], Trouble, str, bool], ...] = (
     (httpx2.UnsupportedProtocol, Trouble.FINAL, "the endpoint redirected to an address that is not HTTP", False),
     (httpx2.TransportError, Trouble.BROKEN, "the connection to the endpoint broke", False),
     (httpx2.TooManyRedirects, Trouble.FINAL, "the endpoint redirected too often", False),
+    (httpx2.InvalidURL, Trouble.FINAL, "the address is none that can be called", False),
     (httpx2.DecodingError, Trouble.FINAL, "the answer could not be decompressed", False),
 )
 
 
-def failed(error: Exception, *, answered: bool) -> Failure:
+def failed(error: httpx2.HTTPError | httpx2.StreamError | httpx2.InvalidURL, *, answered: bool) -> Failure:
     """What an error of the library means; `answered` tells that the head of the answer had come."""
     fits = (row[1:] for row in _TROUBLES if isinstance(error, row[0]))
     trouble, message, timed_out = next(fits, (Trouble.FINAL, "the request failed", False))
-    return Failure(Trouble.FINAL if answered else trouble, message, error, time.monotonic(), timed_out)
+    return Failure(Trouble.FINAL if answered else trouble, message, error, timed_out)
 
 
 def response_of(reply: Reply) -> httpx2.Response:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from friendli._answers import JSON, expect_content, mismatch
+from friendli._call import as_it_is
 from friendli._retry import Trouble
 from friendli._settings import Settings
 from friendli._transport import SyncTransport
@@ -62,12 +63,12 @@ class AdapterRoutes:
 
     def all(self) -> AdapterList:
         """The routes, as the server lists them."""
-        return _answer(self.transport.run(self._call("GET")), AdapterList)
+        return _answer(self.transport.run(self._call("GET"), as_it_is), AdapterList)
 
     def put(self, route: str, source: str) -> tuple[Adapter, bool]:
         """Give `route` the adapter at `source`, when it is loaded; True if the route is new."""
         body = json.dumps({"source": source}).encode()
-        reply = self.transport.run(self._call("PUT", route, body, _PATIENT))
+        reply = self.transport.run(self._call("PUT", route, body, _PATIENT), as_it_is)
         return _answer(reply, Adapter), reply.status == HTTPStatus.CREATED
 
     def remove(self, route: str) -> None:
@@ -75,7 +76,7 @@ class AdapterRoutes:
         call = self._call("DELETE", route, options=_PATIENT)
         attempts = _DoubtfulRetry(call.policy)
         try:
-            self.transport.run(replace(call, policy=attempts))
+            self.transport.run(replace(call, policy=attempts), as_it_is)
         except NotFoundError:
             if not attempts.doubtful:
                 raise
@@ -84,7 +85,7 @@ class AdapterRoutes:
         path = f"/dedicated/v1/endpoints/{_segment(self.endpoint_id)}/adapters"
         if route:
             path = f"{path}/{_segment(route)}"
-        return self.settings.call(body, options or {}, stream=False, method=method, path=path)
+        return self.settings.call(body, options or {}, method=method, path=path)
 
 
 @contextmanager

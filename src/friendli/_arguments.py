@@ -1,0 +1,60 @@
+"""From a method's arguments to a call: the body is checked before anything is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from friendli._settings import CallOptions
+from friendli.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from friendli._call import Call
+    from friendli._settings import Settings
+    from friendli.models.request import CompletionsBody
+
+    Body = TypeVar("Body", bound=CompletionsBody)
+
+
+def complete_call(settings: Settings, body: object, given: dict[str, object]) -> Call:
+    """The call of `complete`; `given` are fields and options together. Raises `InvalidRequestError`."""
+    from friendli.models.request import DedicatedCompletionsCompleteBody
+
+    options, fields = _parted(given)
+    checked = _checked(DedicatedCompletionsCompleteBody, body, fields)
+    return settings.completion(checked, options, stream=False)
+
+
+def stream_call(settings: Settings, body: object, given: dict[str, object]) -> Call:
+    """The call of `stream`; `given` are fields and options together. Raises `InvalidRequestError`."""
+    from friendli.models.request import DedicatedCompletionsStreamBody, StreamOptions
+
+    options, fields = _parted(given)
+    checked = _checked(DedicatedCompletionsStreamBody, body, fields)
+    if checked.stream_options is None:
+        # The closing event promises the usage, which the endpoint sends only when asked.
+        checked = checked.model_copy(update={"stream_options": StreamOptions(include_usage=True)})
+    return settings.completion(checked, options, stream=True)
+
+
+def _parted(given: dict[str, object]) -> tuple[CallOptions, dict[str, object]]:
+    options = {name: value for name, value in given.items() if name in CallOptions.__annotations__}
+    fields = {name: value for name, value in given.items() if name not in options}
+    return cast("CallOptions", options), fields
+
+
+def _checked(kind: type[Body], body: object, fields: dict[str, object]) -> Body:
+    """The body as a model of `kind`; raises `InvalidRequestError`."""
+    from pydantic import BaseModel, ValidationError
+
+    from friendli.models.problems import first_problem
+
+    if body is not None and fields:
+        raise InvalidRequestError(f"give the body or its fields as keywords, not both: {', '.join(sorted(fields))}")
+    if isinstance(body, kind):
+        return body
+    raw = body.model_dump(exclude_none=True) if isinstance(body, BaseModel) else fields if body is None else body
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        problem = first_problem(error)
+        raise InvalidRequestError(problem.message, field=problem.field) from None

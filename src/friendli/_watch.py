@@ -1,0 +1,97 @@
+"""Tells a call's hooks what happens to it, and measures it by a clock that it is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from friendli.hooks import EndEvent, ErrorEvent, RequestEvent, ResponseEvent, RetryEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from friendli._call import Reply
+    from friendli.errors import SDKError
+    from friendli.hooks import CallInfo, Hooks
+    from friendli.models.response import CompletionsResult
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Hooks, and what they are told that the call is."""
+
+    hooks: Hooks
+    call: CallInfo
+
+
+class Watch:
+    """One per call, from its begin to its end, which for a stream comes after its last event.
+
+    `clock` gives seconds and only goes forward. `attempts` counts the attempts begun.
+    """
+
+    def __init__(self, listeners: Sequence[Listener], clock: Callable[[], float]) -> None:
+        self._listeners = listeners
+        self._clock = clock
+        self._over = False
+        self.begun = clock()
+        self.attempts = 0
+        self.time_to_first_token: float | None = None
+
+    def elapsed(self) -> float:
+        """Seconds since the call began."""
+        return self._clock() - self.begun
+
+    def request(self, headers: dict[str, str]) -> None:
+        """The next attempt is about to be sent; the hooks may add to `headers`."""
+        self.attempts += 1
+        for listener in self._listeners:
+            if (tell := listener.hooks.request) is not None:
+                tell(RequestEvent(listener.call, self.attempts, headers))
+
+    def response(self, reply: Reply) -> None:
+        """An answer began."""
+        for listener in self._listeners:
+            if (tell := listener.hooks.response) is not None:
+                tell(self._answered(listener.call, reply))
+
+    def retry(self, error: SDKError, wait: float) -> None:
+        """The attempt failed, and there will be another one."""
+        for listener in self._listeners:
+            if (tell := listener.hooks.retry) is not None:
+                tell(RetryEvent(listener.call, self.attempts, error, wait))
+
+    def token(self) -> None:
+        """A stream's first event came; later ones change nothing."""
+        if self.time_to_first_token is None:
+            self.time_to_first_token = self.elapsed()
+
+    def failed(self, error: SDKError) -> None:
+        """The call is over: its caller gets `error`."""
+        error.attempts = self.attempts
+        if self._over:
+            return
+        try:
+            for listener in self._listeners:
+                if (tell := listener.hooks.error) is not None:
+                    tell(ErrorEvent(listener.call, error, self.elapsed()))
+        finally:
+            self.ended(error=error)
+
+    def ended(self, result: CompletionsResult | None = None, error: SDKError | None = None) -> None:
+        """The call is over; only the first end counts."""
+        if self._over:
+            return
+        self._over = True
+        for listener in self._listeners:
+            if (tell := listener.hooks.end) is not None:
+                tell(EndEvent(listener.call, result, error, self.elapsed(), self.time_to_first_token))
+
+    @property
+    def wants_result(self) -> bool:
+        """Whether somebody looks at the result of a stream."""
+        return any(listener.hooks.end is not None for listener in self._listeners)
+
+    def _answered(self, call: CallInfo, reply: Reply) -> ResponseEvent:
+        request_id = reply.headers.get("x-request-id")
+        return ResponseEvent(call, self.attempts, reply.status, reply.headers, request_id, self.elapsed())
