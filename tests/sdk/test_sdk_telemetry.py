@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import subprocess
 import sys
+import threading
 
 import pytest
 from opentelemetry import baggage, context, trace
@@ -14,9 +16,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
-from sdk_stub import RESULT
+from sdk_stub import RESULT, SECOND, STREAM_HEAD, Reset, Wait, answer, chunk, serving, streamed
 
-from friendli import errors, models, telemetry
+from friendli import AsyncFriendli, SyncFriendli, errors, models, telemetry
 from friendli.hooks import CallInfo, EndEvent, RequestEvent, ResponseEvent, RetryEvent
 
 SECRET = "s3cret"
@@ -339,3 +341,117 @@ def test_without_opentelemetry_the_import_says_what_to_install():
     program = "import sys; sys.modules['opentelemetry'] = None\nimport friendli.telemetry"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "ImportError: friendli.telemetry needs OpenTelemetry: pip install 'friendli[otel]'" in done.stderr
+
+
+# With the real clients.
+
+ASK = {"model": "demo", "prompt": SECRET, "max_tokens": 2}
+
+
+def traced(asked):
+    return asked.headers["traceparent"].split("-")[2]
+
+
+def span_id(span):
+    return f"{span.context.span_id:016x}"
+
+
+def test_a_call_is_one_span_that_all_attempts_carry(recorder, caller):
+    replies = iter([answer({"error": SECRET}, 503, retry_after_ms="0"), answer(RESULT)])
+    with serving(lambda _: [next(replies)]) as stub:
+        caller(server_url=stub.url, hooks=recorder.hooks).complete(**ASK)
+    span = one(recorder)
+    assert [traced(asked) for asked in stub.asked] == [span_id(span)] * 2
+    assert span.attributes["gen_ai.usage.output_tokens"] == 2
+    assert span.attributes["server.port"] == int(stub.url.rpartition(":")[2])
+    assert span.attributes["http.request.resend_count"] == 1
+    assert [event.attributes["http.response.status_code"] for event in span.events] == [503]
+    assert SECRET not in span.to_json()
+
+
+def test_a_stream_is_one_span_until_its_last_event(recorder, caller):
+    with serving(lambda _: streamed(SECOND)) as stub:
+        caller(server_url=stub.url, hooks=recorder.hooks).events(**ASK)
+    attributes = one(recorder).attributes
+    assert attributes["gen_ai.request.stream"] is True
+    assert attributes["gen_ai.usage.input_tokens"] == 5
+    assert attributes["gen_ai.response.finish_reasons"] == ("length",)
+    assert 0 < attributes["gen_ai.response.time_to_first_chunk"] < 20
+
+
+def test_a_stream_that_broke_off_is_a_span_with_its_error(recorder, caller):
+    with (
+        serving(lambda _: [STREAM_HEAD, chunk(SECOND[0]), Reset]) as stub,
+        pytest.raises(errors.StreamTruncatedError),
+    ):
+        caller(server_url=stub.url, hooks=recorder.hooks).events(**ASK)
+    span = one(recorder)
+    assert (span.status.status_code, span.attributes["error.type"]) == (StatusCode.ERROR, "StreamTruncatedError")
+
+
+def test_a_call_that_no_one_answers_is_a_span_with_its_error(recorder, caller):
+    with serving(lambda _: []) as stub:
+        pass
+    with pytest.raises(errors.APIConnectionError):
+        caller(server_url=stub.url, hooks=recorder.hooks, retry_config=None).complete(**ASK)
+    assert one(recorder).attributes["error.type"] == "APIConnectionError"
+    assert "http.response.status_code" not in one(recorder).attributes
+
+
+@pytest.mark.parametrize("leave", [lambda stream: stream.close(), lambda stream: None], ids=["closed", "dropped"])
+@pytest.mark.parametrize("read", [0, 1], ids=["unread", "half read"])
+def test_a_stream_that_is_left_ends_its_span_without_an_error(recorder, leave, read):
+    with serving(lambda _: streamed(SECOND)) as stub, SyncFriendli(server_url=stub.url, hooks=recorder.hooks) as client:
+        stream = client.dedicated.completions.stream(**ASK)
+        for _ in range(read):
+            next(stream)
+        assert recorder.spans == ()
+        leave(stream)
+        del stream
+        gc.collect()
+        assert one(recorder).status.status_code is StatusCode.UNSET
+
+
+def test_tasks_that_call_at_once_have_a_span_each_below_their_own(recorder):
+    tracer = recorder.provider.get_tracer("test")
+
+    async def call(client, number):
+        with tracer.start_as_current_span(f"outer {number}"):
+            await client.dedicated.completions.complete(**{**ASK, "model": f"m{number}"})
+
+    async def calls(url):
+        async with AsyncFriendli(server_url=url, hooks=recorder.hooks) as client:
+            await asyncio.gather(*(call(client, number) for number in range(8)))
+
+    with serving(lambda _: [answer(RESULT)]) as stub:
+        asyncio.run(calls(stub.url))
+    spans = {span.name: span for span in recorder.spans}
+    for number in range(8):
+        assert spans[f"text_completion m{number}"].parent.span_id == spans[f"outer {number}"].context.span_id
+    assert {asked.json["model"]: traced(asked) for asked in stub.asked} == {
+        f"m{number}": span_id(spans[f"text_completion m{number}"]) for number in range(8)
+    }
+
+
+def test_a_call_that_is_cancelled_ends_its_span(recorder):
+    asked, answered = threading.Event(), threading.Event()
+
+    def script(_):
+        asked.set()
+        yield Wait(answered)
+
+    async def call(url):
+        async with AsyncFriendli(server_url=url, hooks=recorder.hooks) as client:
+            task = asyncio.create_task(client.dedicated.completions.complete(**ASK))
+            await asyncio.to_thread(asked.wait, 20)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    with serving(script) as stub:
+        try:
+            asyncio.run(call(stub.url))
+        finally:
+            answered.set()
+    span = one(recorder)
+    assert (span.status.status_code, span.attributes.get("error.type")) == (StatusCode.UNSET, None)
