@@ -1,0 +1,15 @@
+"""What a test did wrong. None of these is an `SDKError`: the client lets them pass, unretried and unwrapped."""
+
+from __future__ import annotations
+
+
+class UnscriptedRequestError(AssertionError):
+    """A request came for which nothing was scripted, and there is no default."""
+
+
+class UnusedRepliesError(AssertionError):
+    """Scripted replies were not asked for."""
+
+
+class EndlessWaitError(AssertionError):
+    """A client without a timeout waits for what will never come."""
