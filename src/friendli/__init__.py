@@ -45,9 +45,9 @@ _HOMES = {
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        from importlib.metadata import version
+        from friendli._version import VERSION
 
-        return version("friendli")
+        return VERSION
     if name in _MODULES:
         return import_module(f"friendli.{name}")
     if name not in _HOMES:

@@ -26,7 +26,7 @@ from friendli.models.stream import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from friendli._call import Failure, Reply
     from friendli._watch import Watch
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _END = "[DONE]"
 _OF_A_CHOICE = SAMPLED_FIELDS | {"finish_reason", "seed"}
+_PLAIN = _OF_A_CHOICE - {"output_logits"}
 _OF_THE_END = frozenset({"event", "choices", "usage"})
 _OF_A_RESULT = ("id", "object", "model")
 
@@ -66,8 +67,8 @@ class StreamReader:
         Raises `APIStreamError` for an error that the endpoint reports, `InvalidResponseError` for what cannot be read.
         """
         try:
-            for event in self._decoder.feed(chunk):
-                yield from self._events(event.data)
+            for data, _, _, _ in self._decoder.feed(chunk):
+                yield from self._events(data)
                 if self.done:
                     self._watch.ended(self._result_for_hooks())
                     return
@@ -104,33 +105,40 @@ class StreamReader:
         with suppress(Exception):  # of hooks; there is nobody to tell
             self.closed()
 
-    def _events(self, data: str) -> list[StreamedCompletionsResult]:
+    def _events(self, data: str) -> Sequence[StreamedCompletionsResult]:
         if data == _END:
-            return [self._complete(self._fold.choices(), self._usage)]
-        value = self._parsed(data)
-        choices = value.get("choices")
-        if type(choices) is list and "event" not in value:
-            if usage := value.get("usage"):
-                self._usage = CompletionsUsage.model_validate(usage)
-            if not self._about:
-                self._about = {name: said for name in _OF_A_RESULT if isinstance(said := value.get(name), str)}
-            return [piece for choice in choices if (piece := self._chunk(choice)) is not None]
+            return (self._complete(self._fold.choices(), self._usage),)
+        try:
+            value = from_json(data)
+        except ValueError as error:
+            raise self._unreadable("an event of the stream is not JSON") from error
+        if type(value) is not dict:
+            raise self._unreadable("an event of the stream is no object")
+        if "event" not in value and type(choices := value.get("choices")) is list:
+            return self._chunk(value, choices)
         if value.get("event") == "token_sampled":
-            return [self._sampled(value)]
+            return (self._sampled(value),)
         if value.get("event") == "complete":
-            return [self._closing(value)]
+            return (self._closing(value),)
         if value.get("error") is not None:
             raise self._failed(self._reported(value, data))
         raise self._unreadable("an event of the stream is of no known kind")
 
-    def _chunk(self, choice: dict[str, object]) -> StreamedCompletionsResult | None:
-        """One choice of a second-generation chunk: a piece, the end of the choice, or both."""
-        if type(choice) is not dict:
-            raise self._unreadable("a choice of the stream is no object")
-        piece = self._sampled(choice) if choice.get("text") or choice.get("token") is not None else None
-        if (reason := choice.get("finish_reason")) is not None:
-            self._finish(choice.get("index"), reason, choice.get("seed"))
-        return piece
+    def _chunk(self, value: dict[str, object], choices: list[dict[str, object]]) -> list[StreamedCompletionsResult]:
+        """The pieces in a chunk of the second generation."""
+        if usage := value.get("usage"):
+            self._usage = CompletionsUsage.model_validate(usage)
+        if not self._about:
+            self._about = {name: said for name in _OF_A_RESULT if isinstance(said := value.get(name), str)}
+        pieces = []
+        for choice in choices:
+            if type(choice) is not dict:
+                raise self._unreadable("a choice of the stream is no object")
+            if choice.get("text") or choice.get("token") is not None:
+                pieces.append(self._sampled(choice))
+            if (reason := choice.get("finish_reason")) is not None:
+                self._finish(choice.get("index"), reason, choice.get("seed"))
+        return pieces
 
     def _finish(self, index: object, reason: object, seed: object) -> None:
         if isinstance(index, int) and isinstance(reason, str) and reason != "null":
@@ -141,11 +149,12 @@ class StreamReader:
         if type(index) is not int or type(text) is not str or (token is not None and type(token) is not int):
             raise self._unreadable("a piece of the stream does not fit")
         data = StreamedCompletionsTokenSampled(index, text, token)
-        if piece.get("logprobs") is None and _OF_A_CHOICE.issuperset(piece) and "output_logits" not in piece:
+        if _PLAIN.issuperset(piece) and piece.get("logprobs") is None:
             self._fold.token(index, text, token)
         else:
             self._add(piece, data)
-        self._watch.token()
+        if self._watch.time_to_first_token is None:
+            self._watch.token()
         return StreamedCompletionsResult(data)
 
     def _add(self, piece: dict[str, object], data: StreamedCompletionsTokenSampled) -> None:
@@ -176,15 +185,6 @@ class StreamReader:
     def _result_for_hooks(self) -> Result | None:
         wanted = self._watch.wants_result and self._end is not None and self._end.usage is not None
         return self.result() if wanted else None
-
-    def _parsed(self, data: str) -> dict[str, object]:
-        try:
-            value = from_json(data)
-        except ValueError as error:
-            raise self._unreadable("an event of the stream is not JSON") from error
-        if type(value) is not dict:
-            raise self._unreadable("an event of the stream is no object")
-        return value
 
     def _reported(self, failed: object, data: str) -> APIStreamError:
         complaint = complaint_in(failed)

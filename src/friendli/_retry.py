@@ -6,7 +6,6 @@ import random
 import re
 from dataclasses import dataclass
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
@@ -202,6 +201,10 @@ def retry_after(headers: Mapping[str, str], wall: float) -> float | None:
 
 
 def _unix_time(date: str) -> float | None:
+    if not date:
+        return None
+    from email.utils import parsedate_to_datetime  # seldom needed, and dear to import
+
     try:
         moment = parsedate_to_datetime(date)
     except (ValueError, TypeError, OverflowError, IndexError):

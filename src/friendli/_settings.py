@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from importlib.metadata import version
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 from urllib.parse import urlsplit
@@ -16,6 +13,7 @@ from urllib.parse import urlsplit
 from friendli._answers import EVENT_STREAM, JSON
 from friendli._call import Call, Limits
 from friendli._retry import ConfiguredRetry, DefaultRetry, NoRetry, RetryBudget
+from friendli._version import VERSION
 from friendli._watch import Listener
 from friendli.errors import InvalidRequestError
 from friendli.hooks import CallInfo, Hooks
@@ -32,6 +30,7 @@ Timeout: TypeAlias = int | TimeoutConfig
 DEFAULT_SERVER = "https://api.friendli.ai"
 COMPLETIONS_PATH = "/dedicated/v1/completions"
 
+_USER_AGENT = f"friendli-python/{VERSION}"
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f]")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -151,9 +150,9 @@ class Settings:
         return {
             "accept": EVENT_STREAM if stream else JSON,
             "content-type": JSON,
-            "user-agent": _user_agent(),
+            "user-agent": _USER_AGENT,
             # The same on every attempt, so that a server can tell a retry from a second request.
-            "idempotency-key": secrets.token_hex(16),
+            "idempotency-key": os.urandom(16).hex(),
             **_checked_headers(given),
         }
 
@@ -252,8 +251,3 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
 def _environment(name: str) -> str | None:
     """The variable's value; an empty one counts as not set."""
     return os.environ.get(name) or None
-
-
-@cache
-def _user_agent() -> str:
-    return f"friendli-python/{version('friendli')}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,13 +13,9 @@ _LARGEST_EVENT = 16 * 2**20
 _LONGEST_RETRY = 15  # digits
 
 
-class ServerSentEvent(NamedTuple):
-    """`event` is "message" unless the server named it; `id` is the last one sent; `retry` in milliseconds."""
-
-    data: str
-    event: str = "message"
-    id: str = ""
-    retry: int | None = None
+# Data, event ("message" unless the server named it), the last id sent, retry in milliseconds. A bare tuple costs a
+# fifth of a named one, and there is one per token.
+ServerSentEvent: TypeAlias = tuple[str, str, str, int | None]
 
 
 class EventTooLargeError(ValueError):
@@ -39,6 +35,7 @@ class SSEDecoder:
         self._pieces: list[bytes] = []  # of the line that has not ended; joined once, so that cost stays linear
         self._swallow_lf = False
         self._first_line = True
+        self._between_blocks = False  # nothing is held that could change what the next block means
         self._data: list[bytes] = []
         self._event = ""
         self._id = ""
@@ -46,24 +43,19 @@ class SSEDecoder:
 
     def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
         """The events that `chunk` completes; consume them all before feeding again."""
-        if b"\r" in chunk or not self._is_between_events:
+        if not self._between_blocks or b"\r" in chunk:
             yield from self._lines(chunk)
             return
-        # By far the most chunks are whole blocks of one data line each.
-        *blocks, rest = chunk.split(b"\n\n")
+        # By far the most chunks are whole blocks of one data line each: the same rules, in short.
+        blocks = chunk.split(b"\n\n")
+        rest = blocks.pop()
         for block in blocks:
-            if block.startswith(b"data: ") and b"\n" not in block and len(block) < self._largest:
-                yield ServerSentEvent(block[6:].decode("utf-8", "replace"), "message", self._id)
+            if block[:6] == b"data: " and b"\n" not in block and len(block) < self._largest:
+                yield block[6:].decode("utf-8", "replace"), "message", self._id, None
             else:
                 yield from self._lines(block + b"\n\n")
         if rest:
             yield from self._lines(rest)
-
-    @property
-    def _is_between_events(self) -> bool:
-        """Nothing is held that could change the meaning of the next block."""
-        held = self._pieces or self._data or self._event or self._swallow_lf or self._first_line
-        return not held and self._retry is None
 
     def _lines(self, chunk: bytes) -> Iterator[ServerSentEvent]:
         """The rules in full."""
@@ -82,6 +74,8 @@ class SSEDecoder:
                 self._forget()
         if chunk.endswith(b"\r"):
             self._swallow_lf = True
+        held = self._pieces or self._data or self._event or self._swallow_lf or self._first_line
+        self._between_blocks = not held and self._retry is None
 
     def _content(self, line: bytes) -> bytes:
         """The whole line that ends with `line`, without its end."""
@@ -109,7 +103,7 @@ class SSEDecoder:
 
     def _dispatched(self) -> ServerSentEvent:
         data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-        event = ServerSentEvent(data.decode("utf-8", "replace"), self._event or "message", self._id, self._retry)
+        event = (data.decode("utf-8", "replace"), self._event or "message", self._id, self._retry)
         self._data.clear()
         self._forget()
         return event

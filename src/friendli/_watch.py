@@ -62,9 +62,8 @@ class Watch:
                 tell(RetryEvent(listener.call, self.attempts, error, wait))
 
     def token(self) -> None:
-        """A stream's first event came; later ones change nothing."""
-        if self.time_to_first_token is None:
-            self.time_to_first_token = self.elapsed()
+        """A stream's first token came."""
+        self.time_to_first_token = self.elapsed()
 
     def failed(self, error: SDKError) -> None:
         """The call is over: its caller gets `error`."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from friendli._closing import AsyncClosing, Closing
-from friendli._transport import BodyBrokenError
+from friendli._transport import BodyBrokenError, breaking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
@@ -123,11 +122,13 @@ class AsyncCompletionStream(_Answered, AsyncClosing):
 
 def _events(body: SyncBody, reader: StreamReader) -> Generator[StreamedCompletionsResult]:
     try:
-        for chunk in body:
-            yield from reader.feed(chunk)
-            if reader.done:
-                body.drain()
-                return
+        with breaking():
+            for chunk in body.chunks:
+                body.meter.check(len(chunk))
+                yield from reader.feed(chunk)
+                if reader.done:
+                    body.drain()
+                    return
         raise reader.broken()
     except BodyBrokenError as error:
         raise reader.broken(error.failure) from error.failure.cause
@@ -138,8 +139,9 @@ def _events(body: SyncBody, reader: StreamReader) -> Generator[StreamedCompletio
 
 async def _events_async(body: AsyncBody, reader: StreamReader) -> AsyncGenerator[StreamedCompletionsResult]:
     try:
-        async with aclosing(aiter(body)) as chunks:
-            async for chunk in chunks:
+        with breaking():
+            async for chunk in body.chunks:
+                body.meter.check(len(chunk))
                 for event in reader.feed(chunk):
                     yield event
                 if reader.done:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-import anyio
 import httpx2
 
 from friendli._call import Failure
 from friendli._retry import Trouble
-from friendli._transport.wire import failed
+from friendli._transport.wire import chunks_of, chunks_of_async, failed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    import asyncio
+    import socket
+    from collections.abc import Callable, Iterator
 
 # What follows the end of a stream is read, so that the connection can be used again, but only this far.
 _DRAIN_BYTES = 64 * 2**10
@@ -31,34 +30,44 @@ class BodyBrokenError(Exception):
         self.failure = failure
 
 
-class SyncBody:
-    """The chunks of an open answer. Closed when it is dropped, read to its end, or told to.
+@contextmanager
+def breaking() -> Iterator[None]:
+    """Raise `BodyBrokenError` for what the HTTP library raises while a body is read."""
+    try:
+        yield
+    except (httpx2.HTTPError, httpx2.StreamError) as error:
+        raise BodyBrokenError(failed(error, answered=True)) from error
 
+
+class SyncBody:
+    """An open answer. Closed when it is dropped or told to.
+
+    Iterate over `chunks` within `breaking()`, and let `meter` check each: layers less, because streams are many chunks.
     It keeps `owner` alive: a client that closes its connections when dropped must outlive the stream.
     """
 
     def __init__(self, response: httpx2.Response, meter: Meter, *, owner: object = None) -> None:
         self._response = response
         self._owner = owner
-        self._chunks = response.iter_bytes()
-        self._meter = meter
+        self.chunks = chunks_of(response)
+        self.meter = meter
 
-    def __iter__(self) -> Iterator[bytes]:
-        """Chunks as they come; raises `BodyBrokenError`."""
-        try:
-            for chunk in self._chunks:
-                self._meter.check(len(chunk))
-                yield chunk
-        except (httpx2.HTTPError, httpx2.StreamError) as error:
-            raise BodyBrokenError(failed(error, answered=True)) from error
+    def read(self) -> bytes:
+        """The whole; raises `BodyBrokenError`."""
+        parts = []
+        with breaking():
+            for chunk in self.chunks:
+                self.meter.check(len(chunk))
+                parts.append(chunk)
+        return b"".join(parts)
 
     def drain(self) -> None:
         """Read a bounded remainder, so that the connection can be used again; HTTP/2 needs no such thing."""
         if self._response.http_version == "HTTP/2":
             return
-        meter = self._meter.for_rest(_DRAIN_SECONDS, _DRAIN_BYTES)
+        meter = self.meter.for_rest(_DRAIN_SECONDS, _DRAIN_BYTES)
         with suppress(httpx2.HTTPError, httpx2.StreamError, BodyBrokenError), _shut_after(self._response):
-            for chunk in self._chunks:
+            for chunk in self.chunks:
                 meter.check(len(chunk))
 
     def close(self) -> None:
@@ -71,34 +80,33 @@ class SyncBody:
 
 
 class AsyncBody:
-    """The chunks of an open answer. Closed when it is dropped (under asyncio), read to its end, or told to.
-
-    It keeps `owner` alive, as `SyncBody` does.
-    """
+    """The async twin of `SyncBody`; dropping it closes it under asyncio alone."""
 
     def __init__(self, response: httpx2.Response, meter: Meter, *, owner: object = None) -> None:
         self._response = response
         self._owner = owner
-        self._chunks = response.aiter_bytes()
-        self._meter = meter
+        self.chunks = chunks_of_async(response)
+        self.meter = meter
         self._loop = asyncio_loop()
 
-    async def __aiter__(self) -> AsyncGenerator[bytes]:
-        """Chunks as they come; raises `BodyBrokenError`."""
-        try:
-            async for chunk in self._chunks:
-                self._meter.check(len(chunk))
-                yield chunk
-        except (httpx2.HTTPError, httpx2.StreamError) as error:
-            raise BodyBrokenError(failed(error, answered=True)) from error
+    async def read(self) -> bytes:
+        """The whole; raises `BodyBrokenError`."""
+        parts = []
+        with breaking():
+            async for chunk in self.chunks:
+                self.meter.check(len(chunk))
+                parts.append(chunk)
+        return b"".join(parts)
 
     async def drain(self) -> None:
         """Read a bounded remainder, so that the connection can be used again; HTTP/2 needs no such thing."""
+        import anyio
+
         if self._response.http_version == "HTTP/2":
             return
-        meter = self._meter.for_rest(_DRAIN_SECONDS, _DRAIN_BYTES)
+        meter = self.meter.for_rest(_DRAIN_SECONDS, _DRAIN_BYTES)
         with suppress(httpx2.HTTPError, httpx2.StreamError, BodyBrokenError), anyio.move_on_after(_DRAIN_SECONDS):
-            async for chunk in self._chunks:
+            async for chunk in self.chunks:
                 meter.check(len(chunk))
 
     async def aclose(self) -> None:
@@ -150,6 +158,8 @@ def _shut_after(response: httpx2.Response) -> Iterator[None]:
 
 
 def _shut(sock: socket.socket) -> None:
+    import socket
+
     with suppress(OSError):
         sock.shutdown(socket.SHUT_RD)
 
@@ -171,6 +181,8 @@ def _close(loop: asyncio.AbstractEventLoop, closable: httpx2.Response | httpx2.A
 
 def asyncio_loop() -> asyncio.AbstractEventLoop | None:
     """The running loop, None under another async library."""
+    import asyncio
+
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
-import anyio.lowlevel
 import httpx2
 
 from friendli._call import Reply, Sleep, life
@@ -106,7 +105,7 @@ class SyncTransport:
             return reply_of(response, b"")
         body = SyncBody(response, Meter(world.now, send.deadline, _LARGEST_BODY))
         try:
-            return reply_of(response, b"".join(body))
+            return reply_of(response, body.read())
         except BodyBrokenError as error:
             return error.failure
         finally:
@@ -185,7 +184,7 @@ class AsyncTransport:
             return reply_of(response, b"")
         body = AsyncBody(response, Meter(world.now, send.deadline, _LARGEST_BODY))
         try:
-            return reply_of(response, b"".join([chunk async for chunk in body]))
+            return reply_of(response, await body.read())
         except BodyBrokenError as error:
             return error.failure
         finally:
@@ -202,7 +201,7 @@ class _ClientsOfLoops:
 
     def client(self, world: Network) -> AsyncClient:
         """The client of the running loop."""
-        loop = anyio.lowlevel.current_token().native_token
+        loop = _running_loop()
         with self._lock:
             known = self._open.get(loop)
             if known is not None and known[0] is world:
@@ -215,7 +214,7 @@ class _ClientsOfLoops:
     async def aclose(self) -> None:
         """Close them all; those of other loops soon."""
         with self._lock:
-            own = self._open.pop(anyio.lowlevel.current_token().native_token, None)
+            own = self._open.pop(_running_loop(), None)
         if own is not None:
             await own[2].aclose()
         self.close_soon()
@@ -234,3 +233,9 @@ class _ClientsOfLoops:
         for token, (_, loop, _) in list(self._open.items()):
             if loop is not None and loop.is_closed():
                 del self._open[token]
+
+
+def _running_loop() -> object:
+    import anyio.lowlevel
+
+    return anyio.lowlevel.current_token().native_token

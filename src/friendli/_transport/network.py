@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
-import anyio
 import httpx2
 
 if TYPE_CHECKING:
@@ -52,13 +51,30 @@ class RealNetwork:
         time.sleep(seconds)
 
     async def sleep_async(self, seconds: float) -> None:
+        import anyio
+
         await anyio.sleep(seconds)
 
 
 @cache
-def _tls() -> ssl.SSLContext:
-    """One for all clients: loading the certificates costs more than a hundred calls."""
+def _certificates() -> ssl.SSLContext:
+    """One for all clients: loading the certificates costs more than two hundred calls."""
     return httpx2.create_ssl_context()
+
+
+class _OnDemand:
+    """Stands for the library's own TLS context, which is not made before a connection asks something of it."""
+
+    def __getattr__(self, name: str) -> object:
+        value: object = getattr(_certificates(), name)
+        return value
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(_certificates(), name, value)
+
+
+def _tls() -> ssl.SSLContext:
+    return cast("ssl.SSLContext", _OnDemand())
 
 
 _current: Network = RealNetwork()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import httpx2
 
 from friendli._answers import is_event_stream
 from friendli._call import Failure, Reply, Send
 from friendli._retry import Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
 
 
 def request_of(client: httpx2.Client | httpx2.AsyncClient, send: Send) -> httpx2.Request:
@@ -30,6 +34,25 @@ def _bare_request(
 def stays_open(send: Send, response: httpx2.Response) -> bool:
     """Whether the answer is the stream that was asked for; every other one is read whole."""
     return send.stream and response.is_success and is_event_stream(response.headers)
+
+
+def chunks_of(response: httpx2.Response) -> Iterator[bytes]:
+    """The body as it comes; reading it below the response's own layers halves what the library costs per chunk."""
+    if isinstance(response.stream, httpx2.SyncByteStream) and _is_untouched(response):
+        return iter(response.stream)
+    return response.iter_bytes()
+
+
+def chunks_of_async(response: httpx2.Response) -> AsyncIterator[bytes]:
+    """The async twin of `chunks_of`."""
+    if isinstance(response.stream, httpx2.AsyncByteStream) and _is_untouched(response):
+        return aiter(response.stream)
+    return response.aiter_bytes()
+
+
+def _is_untouched(response: httpx2.Response) -> bool:
+    """Neither compressed nor read already, as a supplied client's hooks may have done."""
+    return not (response.is_stream_consumed or "content-encoding" in response.headers)
 
 
 def reply_of(response: httpx2.Response, body: bytes) -> Reply:

@@ -24,9 +24,9 @@ app.add_typer(models.app, name="models")
 
 def _print_version(wanted: bool = True) -> None:
     if wanted:
-        from importlib.metadata import version
+        from friendli._version import VERSION
 
-        typer.echo(f"friendli {version('friendli')}")
+        typer.echo(f"friendli {VERSION}")
         raise typer.Exit
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import msgspec
 from pydantic.json_schema import models_json_schema
 
+from friendli._version import VERSION
 from friendli.models import CompletionsBody, CompletionsResult
 from friendli_endpoint.server.errors import send_json
 from friendli_endpoint.server.management import LONGEST_SOURCE, Adapter, AdapterList
@@ -87,7 +87,7 @@ def describe() -> dict[str, object]:
     _, adapters = msgspec.json.schema_components([Adapter, AdapterList], ref_template="#/components/schemas/{name}")
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Friendli dedicated endpoint", "version": version("friendli")},
+        "info": {"title": "Friendli dedicated endpoint", "version": VERSION},
         "paths": {
             "/dedicated/v1/completions": {"post": _completions()},
             "/dedicated/v1/endpoints/{endpoint_id}/adapters": _adapters(),
