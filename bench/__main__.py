@@ -1,4 +1,4 @@
-"""`python -m bench [engine|controls|adapters|server|client|demo|all] [--quick]`: measure and print Markdown."""
+"""`python -m bench [engine|controls|adapters|server|client|demo|faults|all] [--quick]`: measure and print Markdown."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from bench import adapters, client, controls, demo, engine, machine, report, server
+from bench.faults import run as faults
 from bench.http_load import LoadError
 from bench.plan import PeerSettings, Plan
 from bench.wire import ChildError
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PARTS = ("engine", "controls", "adapters", "server", "client", "demo")
+WRONG = (adapters.WrongAnswersError, demo.DemoError, faults.BrokenPromiseError)
+PARTS = ("engine", "controls", "adapters", "server", "client", "demo", "faults")
 
 
 def main() -> int:
@@ -30,7 +32,9 @@ def main() -> int:
         for section in _sections(wanted, arguments.model, quick=arguments.quick):
             print(f"{section}\n\n{report.company(company.share())}\n", flush=True)
             company = machine.Company()
-    except (ChildError, EndpointError, LoadError, adapters.WrongAnswersError, demo.DemoError) as error:
+        for section in faults.measure(quick=arguments.quick) if "faults" in wanted else ():
+            print(f"{section}\n", flush=True)  # no times in it, so company does no harm
+    except (ChildError, EndpointError, LoadError, *WRONG) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     return 0
