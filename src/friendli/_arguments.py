@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     Body = TypeVar("Body", bound=CompletionsBody)
 
 
+LATER_NAME = "dedicated_completions_body"  # of the body of `complete`, in later releases of the official SDK
+_BODIES = frozenset({"dedicated_completions_complete_body", "dedicated_completions_stream_body", LATER_NAME})
+
+
 def complete_call(settings: Settings, body: object, given: dict[str, object]) -> Call:
     """The call of `complete`; `given` are fields and options together. Raises `InvalidRequestError`."""
     from friendli.models.request import DedicatedCompletionsCompleteBody
 
+    body = given.pop(LATER_NAME) if LATER_NAME in given and body is None else body
     options, fields = _parted(given)
     checked = _checked(DedicatedCompletionsCompleteBody, body, fields)
     return settings.completion(checked, options, stream=False)
@@ -48,6 +53,8 @@ def _checked(kind: type[Body], body: object, fields: dict[str, object]) -> Body:
 
     from friendli.models.problems import first_problem
 
+    if misplaced := sorted(_BODIES & fields.keys()):
+        raise InvalidRequestError(f"{misplaced[0]} is no argument of this method", field=misplaced[0])
     if body is not None and fields:
         raise InvalidRequestError(f"give the body or its fields as keywords, not both: {', '.join(sorted(fields))}")
     if isinstance(body, kind):

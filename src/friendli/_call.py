@@ -63,11 +63,11 @@ class Call:
 
     def attempt(self, watch: Watch) -> Send:
         """The next attempt's request."""
+        authorization = self.authorization()
         headers = dict(self.headers)
         watch.request(headers)
         if self.listeners:
             headers = {name.lower(): value for name, value in headers.items()}
-        authorization = self.authorization()
         if authorization is not None:
             headers.setdefault("authorization", authorization)
         left = max(self.limits.total - watch.elapsed(), _SHORTEST_ATTEMPT)

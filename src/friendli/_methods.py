@@ -53,12 +53,20 @@ class SyncMethods(Generic[Whole, Events]):
         **options: Unpack[CallOptions],
     ) -> Whole: ...
     @overload
+    def complete(
+        self,
+        *,
+        dedicated_completions_body: DedicatedCompletionsCompleteBody | CompletionsFields,
+        **options: Unpack[CallOptions],
+    ) -> Whole: ...
+    @overload
     def complete(self, **fields: Unpack[Keywords]) -> Whole: ...
     def complete(self, *, dedicated_completions_complete_body: object = None, **given: object) -> Whole:
         """Generate text and return it whole.
 
-        The request is `dedicated_completions_complete_body`, a dict or a model, or its fields as keywords. Options of
-        the call are `x_friendli_team`, `retries`, `server_url`, `timeout_ms` and `http_headers`.
+        The request is `dedicated_completions_complete_body`, a dict or a model, or its fields as keywords; later
+        releases of the official SDK name the body `dedicated_completions_body`, which is taken, too. Options of the
+        call are `x_friendli_team`, `retries`, `server_url`, `timeout_ms` and `http_headers`.
         Raises `SDKError`: `InvalidRequestError` before anything is sent, `APIError` for what the endpoint refuses.
         """
         call = complete_call(self._settings, dedicated_completions_complete_body, given)
@@ -79,7 +87,7 @@ class SyncMethods(Generic[Whole, Events]):
 
         def opened(reply: Reply, watch: Watch) -> Events:
             expect_content(reply, EVENT_STREAM)
-            body = self._transport.body(reply, watch.begun + call.limits.total)
+            body = self._transport.body(reply, watch.now, watch.begun + call.limits.total)
             return self._events(reply, watch, CompletionStream(reply, body, watch))
 
         return self._transport.run(call, opened)
@@ -108,6 +116,13 @@ class AsyncMethods(Generic[Whole, Events]):
         **options: Unpack[CallOptions],
     ) -> Whole: ...
     @overload
+    async def complete_async(
+        self,
+        *,
+        dedicated_completions_body: DedicatedCompletionsCompleteBody | CompletionsFields,
+        **options: Unpack[CallOptions],
+    ) -> Whole: ...
+    @overload
     async def complete_async(self, **fields: Unpack[Keywords]) -> Whole: ...
     async def complete_async(self, *, dedicated_completions_complete_body: object = None, **given: object) -> Whole:
         """The async twin of `complete`: generate text and return it whole."""
@@ -131,7 +146,7 @@ class AsyncMethods(Generic[Whole, Events]):
 
         def opened(reply: Reply, watch: Watch) -> Events:
             expect_content(reply, EVENT_STREAM)
-            body = self._async_transport.body(reply, watch.begun + call.limits.total)
+            body = self._async_transport.body(reply, watch.now, watch.begun + call.limits.total)
             return self._async_events(reply, watch, AsyncCompletionStream(reply, body, watch))
 
         return await self._async_transport.run(call, opened)

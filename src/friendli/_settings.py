@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias, TypedDict
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, TypedDict
 
 from friendli._answers import EVENT_STREAM, JSON
 from friendli._call import Call, Limits
+from friendli._checks import (
+    address,
+    bearer,
+    environment,
+    headers_of,
+    hooks_of,
+    log_hooks_of,
+    path_of,
+    retries_of,
+    shown,
+    team_of,
+    timeout_of,
+    token_of,
+)
 from friendli._retry import ConfiguredRetry, DefaultRetry, NoRetry, RetryBudget
 from friendli._version import VERSION
 from friendli._watch import Listener
 from friendli.errors import InvalidRequestError
-from friendli.hooks import CallInfo, Hooks
-from friendli.utils import UNSET, RetryConfig, TimeoutConfig, Unset
+from friendli.hooks import CallInfo
+from friendli.utils import UNSET, Unset
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from friendli._checks import Timeout, Token
     from friendli._log import Logger
     from friendli._retry import RetryPolicy
+    from friendli.hooks import Hooks
     from friendli.models.request import CompletionsBody
-
-Token: TypeAlias = str | Callable[[], str]
-Timeout: TypeAlias = int | TimeoutConfig
+    from friendli.utils import RetryConfig, TimeoutConfig
 
 DEFAULT_SERVER = "https://api.friendli.ai"
 COMPLETIONS_PATH = "/dedicated/v1/completions"
 
 _USER_AGENT = f"friendli-python/{VERSION}"
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f]")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 class ClientOptions(TypedDict, total=False):
@@ -101,17 +111,17 @@ class Settings:
                 "server_idx should be 0: there is one server; give server_url", field="server_idx"
             )
         params = dict(options.get("url_params") or {})
-        server = options.get("server_url") or _environment("FRIENDLI_SERVER_URL") or DEFAULT_SERVER
+        server = options.get("server_url") or environment("FRIENDLI_SERVER_URL") or DEFAULT_SERVER
         return cls(
-            token=_environment("FRIENDLI_TOKEN") if token is None else token,
-            server_url=_server(server, params),
+            token=token_of(environment("FRIENDLI_TOKEN") if token is None else token),
+            server_url=address(server, params),
             url_params=MappingProxyType(params),
-            team=options.get("x_friendli_team"),
-            headers=MappingProxyType(_checked_headers(options.get("http_headers") or {})),
-            retries=options.get("retry_config", UNSET),
-            timeout=_timeout(options.get("timeout_ms")),
-            path=_path(options.get("completions_path") or COMPLETIONS_PATH),
-            hooks=(*_hooks(options.get("hooks")), *_log_hooks(options.get("debug_logger"))),
+            team=team_of(options.get("x_friendli_team")),
+            headers=MappingProxyType(headers_of(options.get("http_headers"))),
+            retries=retries_of(options.get("retry_config", UNSET), "retry_config"),
+            timeout=timeout_of(options.get("timeout_ms")),
+            path=path_of(options.get("completions_path") or COMPLETIONS_PATH),
+            hooks=(*hooks_of(options.get("hooks")), *log_hooks_of(options.get("debug_logger"))),
         )
 
     def completion(self, body: CompletionsBody, options: CallOptions, *, stream: bool) -> Call:
@@ -121,7 +131,7 @@ class Settings:
         if not self.hooks:
             return call
         key = call.headers["idempotency-key"]
-        info = CallInfo("stream" if stream else "complete", _shown(call.url), key, body)
+        info = CallInfo("stream" if stream else "complete", shown(call.url), key, body)
         return replace(call, listeners=[Listener(hooks, info) for hooks in self.hooks])
 
     def call(
@@ -129,11 +139,11 @@ class Settings:
     ) -> Call:
         """The call of one body, which retries may send again; raises `InvalidRequestError` for wrong options."""
         given = options.get("timeout_ms")
-        timeout = self.timeout if given is None else _timeout(given)
+        timeout = self.timeout if given is None else timeout_of(given)
         total = (timeout.stream_total_ms if stream else timeout.total_ms) / 1000
         patience = min(total, timeout.total_ms / 1000)
         return Call(
-            url=_server(options.get("server_url") or self.server_url, self.url_params) + path,
+            url=address(options.get("server_url") or self.server_url, self.url_params) + path,
             headers=self._headers(options, stream=stream),
             content=content,
             stream=stream,
@@ -145,19 +155,21 @@ class Settings:
         )
 
     def _headers(self, options: CallOptions, *, stream: bool) -> dict[str, str]:
-        team = options.get("x_friendli_team") or self.team
-        given = {**self.headers, **({"x-friendli-team": team} if team else {}), **(options.get("http_headers") or {})}
+        team = team_of(options.get("x_friendli_team")) or self.team
+        said = {"x-friendli-team": team} if team else {}
         return {
             "accept": EVENT_STREAM if stream else JSON,
             "content-type": JSON,
             "user-agent": _USER_AGENT,
             # The same on every attempt, so that a server can tell a retry from a second request.
             "idempotency-key": os.urandom(16).hex(),
-            **_checked_headers(given),
+            **self.headers,
+            **headers_of(said),
+            **headers_of(options.get("http_headers")),
         }
 
     def _policy(self, options: CallOptions, total: float) -> RetryPolicy:
-        config = options.get("retries", UNSET)
+        config = retries_of(options.get("retries", UNSET), "retries")
         if isinstance(config, Unset):
             config = self.retries
         if isinstance(config, Unset):
@@ -168,86 +180,4 @@ class Settings:
 
     def _authorization(self) -> str | None:
         token = self.token() if callable(self.token) else self.token
-        if not token:
-            return None
-        if not _HEADER_VALUE.fullmatch(token):
-            raise InvalidRequestError("the token holds characters that no header can carry", field="token")
-        return token if token.lower().startswith("bearer ") else f"Bearer {token}"
-
-
-def _server(url: str, params: Mapping[str, str]) -> str:
-    """`url` with its `{name}` parts replaced and without a trailing slash; raises `InvalidRequestError`."""
-    try:
-        url = re.sub(r"\{(\w+)\}", lambda part: params[part[1]], url)
-    except KeyError as name:
-        raise InvalidRequestError(f"server_url needs a value for {name} in url_params", field="url_params") from None
-    if not _is_address(url):
-        raise InvalidRequestError(
-            "server_url should begin with http:// or https:// and name a host", field="server_url"
-        )
-    return url.rstrip("/")
-
-
-def _is_address(url: str) -> bool:
-    if _UNPRINTABLE.search(url):
-        return False
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _path(path: str) -> str:
-    if not path.startswith("/") or _UNPRINTABLE.search(path):
-        raise InvalidRequestError(
-            "completions_path should begin with /, as in /v1/completions", field="completions_path"
-        )
-    return path
-
-
-def _shown(url: str) -> str:
-    """`url` without what may be secret in it."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-
-
-def _hooks(given: Hooks | Sequence[Hooks] | None) -> tuple[Hooks, ...]:
-    """Hooks as the caller gave them, in a row; raises `InvalidRequestError`."""
-    hooks = () if given is None else (given,) if isinstance(given, Hooks) else tuple(given)
-    if not all(isinstance(one, Hooks) for one in hooks):
-        raise InvalidRequestError("hooks should be a friendli.hooks.Hooks, or several in a list", field="hooks")
-    return hooks
-
-
-def _log_hooks(logger: Logger | None) -> tuple[Hooks, ...]:
-    if logger is None and not _environment("FRIENDLI_DEBUG"):
-        return ()
-    from friendli._log import log_hooks, stderr_logger
-
-    return (log_hooks(stderr_logger() if logger is None else logger),)
-
-
-def _timeout(given: Timeout | None) -> TimeoutConfig:
-    """A timeout as the caller gave it, in full; raises `InvalidRequestError`."""
-    if given is None:
-        return TimeoutConfig()
-    try:
-        return given if isinstance(given, TimeoutConfig) else TimeoutConfig.of(given)
-    except ValueError as error:
-        raise InvalidRequestError(str(error), field="timeout_ms") from None
-
-
-def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """`headers` with lower-case names; raises `InvalidRequestError` for what HTTP cannot carry, without quoting it."""
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
-            raise InvalidRequestError("a header's name holds characters that it cannot hold", field="http_headers")
-        if not _HEADER_VALUE.fullmatch(value):
-            raise InvalidRequestError(f"{name} holds characters that no header can carry", field=name)
-    return {name.lower(): value for name, value in headers.items()}
-
-
-def _environment(name: str) -> str | None:
-    """The variable's value; an empty one counts as not set."""
-    return os.environ.get(name) or None
+        return bearer(token) if token else None

@@ -27,20 +27,20 @@ class Listener:
 class Watch:
     """One per call, from its begin to its end, which for a stream comes after its last event.
 
-    `clock` gives seconds and only goes forward. `attempts` counts the attempts begun.
+    `now` gives seconds and only goes forward. `attempts` counts the attempts begun.
     """
 
-    def __init__(self, listeners: Sequence[Listener], clock: Callable[[], float]) -> None:
+    def __init__(self, listeners: Sequence[Listener], now: Callable[[], float]) -> None:
         self._listeners = listeners
-        self._clock = clock
+        self.now = now
         self._over = False
-        self.begun = clock()
+        self.begun = now()
         self.attempts = 0
         self.time_to_first_token: float | None = None
 
     def elapsed(self) -> float:
         """Seconds since the call began."""
-        return self._clock() - self.begun
+        return self.now() - self.begun
 
     def request(self, headers: dict[str, str]) -> None:
         """The next attempt is about to be sent; the hooks may add to `headers`."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar, Unpack
 
+from friendli._checks import shown
 from friendli._closing import AsyncClosing, Closing
 from friendli._settings import ClientOptions, Settings
 from friendli._transport import AsyncTransport, SyncTransport
 from friendli.completions import AsyncCompletions, FriendliCompletions, SyncCompletions
 
 if TYPE_CHECKING:
-    from friendli._settings import Token
+    from friendli._checks import Token
     from friendli._transport import AsyncClient, SyncClient
 
 Completions = TypeVar("Completions", SyncCompletions, AsyncCompletions, FriendliCompletions)
@@ -44,7 +45,7 @@ class SyncFriendli(Closing):
         self._transport.close()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(server_url={self._settings.server_url!r})"
+        return f"{type(self).__name__}(server_url={shown(self._settings.server_url)!r})"
 
 
 class AsyncFriendli(AsyncClosing):
@@ -65,7 +66,7 @@ class AsyncFriendli(AsyncClosing):
         await self._transport.aclose()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(server_url={self._settings.server_url!r})"
+        return f"{type(self).__name__}(server_url={shown(self._settings.server_url)!r})"
 
 
 class Friendli(Closing, AsyncClosing):
@@ -98,4 +99,4 @@ class Friendli(Closing, AsyncClosing):
         await self._async_transport.aclose()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(server_url={self._settings.server_url!r})"
+        return f"{type(self).__name__}(server_url={shown(self._settings.server_url)!r})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import AsyncGenerator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -111,7 +112,11 @@ class AsyncBody:
 
     async def aclose(self) -> None:
         """Let go of the connection."""
-        await self._response.aclose()
+        try:
+            if isinstance(self.chunks, AsyncGenerator):  # trio does not bear one that is left half read
+                await self.chunks.aclose()
+        finally:
+            await self._response.aclose()
 
     def __del__(self) -> None:
         if self._loop is not None and not self._response.is_closed:

@@ -15,6 +15,7 @@ from friendli._transport import network
 from friendli._transport.bodies import AsyncBody, BodyBrokenError, Meter, SyncBody, asyncio_loop, close_soon
 from friendli._transport.forks import renew_after_fork
 from friendli._transport.wire import failed, reply_of, request_of, response_of, stays_open
+from friendli.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 SyncClient: TypeAlias = httpx2.Client
 AsyncClient: TypeAlias = httpx2.AsyncClient
 T = TypeVar("T")
+C = TypeVar("C", httpx2.Client, httpx2.AsyncClient)
 
+_inherited: list[_ClientsOfLoops] = []
 _LARGEST_BODY = 64 * 2**20
 
 
@@ -35,7 +38,7 @@ class SyncTransport:
     """Runs calls over a blocking client; makes its own client at the first call unless it is given one."""
 
     def __init__(self, client: SyncClient | None = None) -> None:
-        self._given = client
+        self._given = _httpx2(client, httpx2.Client, "client")
         self._own: SyncClient | None = None
         self._world: Network | None = None  # that our own client belongs to
         self._lock = threading.Lock()
@@ -64,9 +67,9 @@ class SyncTransport:
         finally:
             flow.close()
 
-    def body(self, reply: Reply, deadline: float) -> SyncBody:
-        """The chunks of a reply that is open, until `deadline`."""
-        return SyncBody(response_of(reply), Meter(network.current().now, deadline), owner=self)
+    def body(self, reply: Reply, clock: Callable[[], float], deadline: float) -> SyncBody:
+        """The body of a reply that is open, until `deadline` on `clock`."""
+        return SyncBody(response_of(reply), Meter(clock, deadline), owner=self)
 
     def close(self) -> None:
         """Close our own client; a later call makes a new one."""
@@ -113,7 +116,10 @@ class SyncTransport:
 
     def _opened(self, world: Network) -> SyncClient:
         with self._lock:
-            if self._own is None or self._world is not world:
+            if self._own is not None and self._world is not world:
+                self._own.close()
+                self._own = None
+            if self._own is None:
                 self._own, self._world = world.client(), world
             return self._own
 
@@ -122,7 +128,7 @@ class AsyncTransport:
     """Runs calls over an async client; makes its own, one per event loop, unless it is given one."""
 
     def __init__(self, client: AsyncClient | None = None) -> None:
-        self._given = client
+        self._given = _httpx2(client, httpx2.AsyncClient, "async_client")
         self._own = _ClientsOfLoops()
         renew_after_fork(self)
 
@@ -149,16 +155,17 @@ class AsyncTransport:
         finally:
             flow.close()
 
-    def body(self, reply: Reply, deadline: float) -> AsyncBody:
-        """The chunks of a reply that is open, until `deadline`."""
-        return AsyncBody(response_of(reply), Meter(network.current().now, deadline), owner=self)
+    def body(self, reply: Reply, clock: Callable[[], float], deadline: float) -> AsyncBody:
+        """The body of a reply that is open, until `deadline` on `clock`."""
+        return AsyncBody(response_of(reply), Meter(clock, deadline), owner=self)
 
     async def aclose(self) -> None:
         """Close our own clients, of other event loops in the background; a later call makes a new one."""
         await self._own.aclose()
 
     def after_fork(self) -> None:
-        """Leave the parent its connections."""
+        """Leave the parent its connections; they belong to a loop that does not run here, and can't even be dropped."""
+        _inherited.append(self._own)
         self._own = _ClientsOfLoops()
 
     def __del__(self) -> None:
@@ -206,6 +213,8 @@ class _ClientsOfLoops:
             known = self._open.get(loop)
             if known is not None and known[0] is world:
                 return known[2]
+            if known is not None and known[1] is not None:
+                close_soon(known[1], known[2])
             self._forget_the_closed()
             client = world.async_client()
             self._open[loop] = world, asyncio_loop(), client
@@ -233,6 +242,12 @@ class _ClientsOfLoops:
         for token, (_, loop, _) in list(self._open.items()):
             if loop is not None and loop.is_closed():
                 del self._open[token]
+
+
+def _httpx2(given: C | None, kind: type[C], name: str) -> C | None:
+    if given is None or isinstance(given, kind):
+        return given
+    raise InvalidRequestError(f"{name} should be an httpx2.{kind.__name__}", field=name)
 
 
 def _running_loop() -> object:

@@ -55,6 +55,8 @@ def _described(failure: ErrorDetails) -> Problem:
             return Problem(top, f"{top} {failure['msg']}")
         case "union_tag_not_found" | "union_tag_invalid":
             return Problem(f"{field}.type", f"{field}.type should be text, json_object, json_schema or regex")
+        case "literal_error" if field == "stream":
+            return Problem(field, "stream is set by the method: complete gives a result, stream gives events")
         case "list_type":
             return Problem(field, f"{field} should be a list, also of a single item")
         case "model_type" | "model_attributes_type" if field:

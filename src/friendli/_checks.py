@@ -1,0 +1,152 @@
+"""What a caller gave for one option, checked: each raises `InvalidRequestError` that names the option."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlsplit
+
+from friendli.errors import InvalidRequestError
+from friendli.hooks import Hooks
+from friendli.utils import RetryConfig, TimeoutConfig, Unset
+
+if TYPE_CHECKING:
+    from friendli._log import Logger
+
+Token: TypeAlias = str | Callable[[], str]
+Timeout: TypeAlias = int | TimeoutConfig
+
+_UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f]")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+def environment(name: str) -> str | None:
+    """The variable's value; an empty one counts as not set."""
+    return os.environ.get(name) or None
+
+
+def token_of(token: object) -> Token | None:
+    """A token, or what gives one."""
+    if token is None or isinstance(token, str) or callable(token):
+        return token
+    raise _refusal("token", "a string, or a callable that returns one")
+
+
+def bearer(token: object) -> str:
+    """The header's value for a token, which is never shown."""
+    if not isinstance(token, str):
+        raise _refusal("token", "a string, or a callable that returns one and is not awaited")
+    if not _HEADER_VALUE.fullmatch(token):
+        raise InvalidRequestError("the token holds characters that no header can carry", field="token")
+    return token if token.lower().startswith("bearer ") else f"Bearer {token}"
+
+
+def team_of(team: object) -> str | None:
+    """The team to run as; an empty one is none."""
+    if team is None or isinstance(team, str | Unset):
+        return team or None
+    raise _refusal("x_friendli_team", "a string")
+
+
+def address(url: object, params: Mapping[str, str]) -> str:
+    """`url` with its `{name}` parts replaced and without a trailing slash."""
+    if not isinstance(url, str):
+        raise _refusal("server_url", "a string")
+    try:
+        url = re.sub(r"\{(\w+)\}", lambda part: params[part[1]], url)
+    except KeyError as name:
+        raise InvalidRequestError(f"server_url needs a value for {name} in url_params", field="url_params") from None
+    if not _is_address(url):
+        raise InvalidRequestError(
+            "server_url should begin with http:// or https:// and name a host", field="server_url"
+        )
+    return url.rstrip("/")
+
+
+def shown(url: str) -> str:
+    """`url` without what may be secret in it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def path_of(path: object) -> str:
+    """Where an operation is below the server's address."""
+    if not isinstance(path, str) or not path.startswith("/") or _UNPRINTABLE.search(path):
+        raise _refusal("completions_path", "a path that begins with /, as in /v1/completions")
+    return path
+
+
+def headers_of(headers: object) -> dict[str, str]:
+    """Headers with lower-case names; what they hold is never shown."""
+    if headers is None:
+        return {}
+    if not isinstance(headers, Mapping):
+        raise _refusal("http_headers", "a mapping of names to values")
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise InvalidRequestError("a header's name holds characters that it cannot hold", field="http_headers")
+        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+            raise InvalidRequestError(f"{name} should be a string that a header can carry", field=name)
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def retries_of(retries: object, name: str) -> RetryConfig | Unset | None:
+    """How to retry; `name` is the option's."""
+    if retries is None or isinstance(retries, RetryConfig | Unset):
+        return retries
+    raise _refusal(name, "a utils.RetryConfig, or None for no retries")
+
+
+def timeout_of(timeout: object) -> TimeoutConfig:
+    """A timeout in full."""
+    if timeout is None:
+        return TimeoutConfig()
+    if isinstance(timeout, TimeoutConfig):
+        return timeout
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise _refusal("timeout_ms", "milliseconds, or a utils.TimeoutConfig")
+    try:
+        return TimeoutConfig.of(int(timeout))
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequestError(str(error), field="timeout_ms") from None
+
+
+def hooks_of(given: object) -> tuple[Hooks, ...]:
+    """Hooks in a row."""
+    hooks = () if given is None else (given,) if isinstance(given, Hooks) else given
+    if not isinstance(hooks, Iterable):
+        raise _refusal("hooks", "a friendli.hooks.Hooks, or several in a list")
+    kept = []
+    for one in hooks:
+        if not isinstance(one, Hooks):
+            raise _refusal("hooks", "a friendli.hooks.Hooks, or several in a list")
+        kept.append(one)
+    return tuple(kept)
+
+
+def log_hooks_of(logger: Logger | None) -> tuple[Hooks, ...]:
+    """The hooks that tell `logger`, or stderr if FRIENDLI_DEBUG is set."""
+    if logger is None and not environment("FRIENDLI_DEBUG"):
+        return ()
+    if logger is not None and not callable(getattr(logger, "debug", None)):
+        raise _refusal("debug_logger", "an object with the method debug(message, *arguments)")
+    from friendli._log import log_hooks, stderr_logger
+
+    return (log_hooks(stderr_logger() if logger is None else logger),)
+
+
+def _is_address(url: str) -> bool:
+    if _UNPRINTABLE.search(url):
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _refusal(name: str, right: str) -> InvalidRequestError:
+    return InvalidRequestError(f"{name} should be {right}", field=name)
