@@ -19,6 +19,7 @@ from friendli import (
     utils,
 )
 from friendli.hooks import CallInfo, EndEvent, ErrorEvent, Hooks, RequestEvent, ResponseEvent, RetryEvent
+from friendli.testing import Endpoint, Request, completion, failure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -211,3 +212,16 @@ def failures(client: Friendli) -> str | None:
         assert_type((error.status_code, error.attempts), tuple[int, int])
         return error.request_id
     return None
+
+
+def capital(request: Request) -> str:
+    assert_type(request.prompt, str | list[str] | None)
+    return " Lima"
+
+
+def scripted(result: models.CompletionsResult) -> None:
+    with Endpoint("Hello", failure(503), completion(["pie", "ces"]), capital, result, default="Bye") as endpoint:
+        assert_type(endpoint, Endpoint)
+        assert_type(endpoint.requests[0].stream, bool)
+    SyncFriendli(client=endpoint.http_client())
+    AsyncFriendli(async_client=endpoint.async_http_client())

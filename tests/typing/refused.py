@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from friendli import AsyncFriendli, Friendli, SyncFriendli, models, utils
 from friendli.hooks import Hooks, RetryEvent
+from friendli.testing import Endpoint, failure
 
 
 def token_of(name: str) -> str:
@@ -97,3 +98,9 @@ def raw(client: Friendli) -> None:
     print(answer.choices)  # error: attr-defined
     print(answer.parse().nothing)  # error: attr-defined
     client.dedicated.completions.with_raw_response.complete(prompt="Hi")  # error: call-overload
+
+
+def scripted() -> None:
+    Endpoint(7)  # error: arg-type
+    Endpoint(token_of, scripted)  # error: arg-type
+    failure("busy")  # error: arg-type
