@@ -79,6 +79,7 @@ def bodies(client: Friendli) -> None:
         server_url="http://127.0.0.1:8080",
     )
     completions.complete(dedicated_completions_complete_body={"model": "demo", "prompt": "Hi", "max_tokens": 5})
+    completions.complete(dedicated_completions_body={"model": "demo", "prompt": "Hi"}, timeout_ms=1_000)
     completions.complete(
         dedicated_completions_complete_body=models.DedicatedCompletionsCompleteBody(
             model="demo", prompt="Hi", response_format=models.ResponseFormatRegex(type="regex", schema="a+")
