@@ -48,6 +48,7 @@ HOMES = {
     "starlette": {"friendli_endpoint.server"},
     "uvicorn": {"friendli_endpoint.server"},
     "typer": {"friendli.cli"},
+    "opentelemetry": {"friendli"},
 }
 
 

@@ -43,18 +43,20 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name == "__version__":
-        from friendli._version import VERSION
+if not TYPE_CHECKING:  # or a name that does not exist would pass the type checkers
 
-        return VERSION
-    if name in _MODULES:
-        return import_module(f"friendli.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'friendli' has no attribute {name!r}")
-    value: object = getattr(import_module(f"friendli.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        if name == "__version__":
+            from friendli._version import VERSION
+
+            return VERSION
+        if name in _MODULES:
+            return import_module(f"friendli.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'friendli' has no attribute {name!r}")
+        value: object = getattr(import_module(f"friendli.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

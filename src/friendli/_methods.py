@@ -155,8 +155,8 @@ class AsyncMethods(Generic[Whole, Events]):
 class AwaitedMethods(AsyncMethods[Whole, Events]):
     """The same under the names `complete` and `stream`."""
 
-    complete = AsyncMethods.complete_async
-    stream = AsyncMethods.stream_async
+    complete = AsyncMethods[Whole, Events].complete_async
+    stream = AsyncMethods[Whole, Events].stream_async
 
 
 def _result(reply: Reply, watch: Watch) -> CompletionsResult:

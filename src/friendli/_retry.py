@@ -85,6 +85,10 @@ class RetryBudget:
         self._left = self.CAPACITY
         self._lock = Lock()
 
+    def after_fork(self) -> None:
+        """Another thread of the parent may have held the lock."""
+        self._lock = Lock()
+
     def take(self, *, throttled: bool) -> bool:
         """Pay for one retry; False if it cannot be afforded."""
         cost = self.THROTTLED_COST if throttled else self.TRANSIENT_COST

@@ -23,6 +23,7 @@ from friendli._checks import (
     timeout_of,
     token_of,
 )
+from friendli._forks import renew_after_fork
 from friendli._retry import ConfiguredRetry, DefaultRetry, NoRetry, RetryBudget
 from friendli._version import VERSION
 from friendli._watch import Listener
@@ -100,6 +101,9 @@ class Settings:
     path: str
     hooks: tuple[Hooks, ...] = field(repr=False)
     budget: RetryBudget = field(repr=False, default_factory=RetryBudget)
+
+    def __post_init__(self) -> None:
+        renew_after_fork(self.budget)
 
     @classmethod
     def of(cls, token: Token | None, options: ClientOptions) -> Settings:

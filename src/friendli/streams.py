@@ -79,6 +79,8 @@ class CompletionStream(_Answered, Closing):
 
     def close(self) -> None:
         """Stop here; iterating further ends at once. Closing again does nothing."""
+        if not self._body.is_ours:  # forked: what the parent's thread does with it goes on there
+            return
         self._events.close()
         self._body.close()
         self._reader.closed()
@@ -112,6 +114,8 @@ class AsyncCompletionStream(_Answered, AsyncClosing):
 
     async def aclose(self) -> None:
         """Stop here; iterating further ends at once. Closing again does nothing."""
+        if not self._body.is_ours:  # forked: what the parent's loop does with it goes on there
+            return
         await self._events.aclose()
         await self._body.aclose()
         self._reader.closed()
@@ -122,7 +126,7 @@ class AsyncCompletionStream(_Answered, AsyncClosing):
 
 def _events(body: SyncBody, reader: StreamReader) -> Generator[StreamedCompletionsResult]:
     try:
-        with breaking():
+        with breaking(body):
             for chunk in body.chunks:
                 body.meter.check(len(chunk))
                 yield from reader.feed(chunk)
@@ -139,7 +143,7 @@ def _events(body: SyncBody, reader: StreamReader) -> Generator[StreamedCompletio
 
 async def _events_async(body: AsyncBody, reader: StreamReader) -> AsyncGenerator[StreamedCompletionsResult]:
     try:
-        with breaking():
+        with breaking(body):
             async for chunk in body.chunks:
                 body.meter.check(len(chunk))
                 for event in reader.feed(chunk):

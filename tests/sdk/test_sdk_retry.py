@@ -56,8 +56,7 @@ class World:
             return None
         self.sent.append(effect)
         self.now += self.latency
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return answer
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
 def reply(status: int, **headers: str) -> Reply:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import AsyncGenerator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx2
 
 from friendli._call import Failure
+from friendli._forks import renew_after_fork
 from friendli._retry import Trouble
 from friendli._transport.wire import chunks_of, chunks_of_async, failed
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 # What follows the end of a stream is read, so that the connection can be used again, but only this far.
 _DRAIN_BYTES = 64 * 2**10
 _DRAIN_SECONDS = 1.0
+_inherited: list[object] = []  # never dropped
+_MOST_HELD = 64 * 2**10  # chunks; one read of the library holds no more bytes
 
 
 class BodyBrokenError(Exception):
@@ -32,12 +36,15 @@ class BodyBrokenError(Exception):
 
 
 @contextmanager
-def breaking() -> Iterator[None]:
-    """Raise `BodyBrokenError` for what the HTTP library raises while a body is read."""
+def breaking(body: SyncBody | AsyncBody) -> Iterator[None]:
+    """Raise `BodyBrokenError` for what the HTTP library raises while `body` is read."""
     try:
         yield
     except (httpx2.HTTPError, httpx2.StreamError) as error:
-        raise BodyBrokenError(failed(error, answered=True)) from error
+        failure = failed(error, answered=True)
+        if not body.is_ours:
+            failure = replace(failure, message="the stream was opened by the parent process, and only there it goes on")
+        raise BodyBrokenError(failure) from error
 
 
 class SyncBody:
@@ -52,11 +59,13 @@ class SyncBody:
         self._owner = owner
         self.chunks = chunks_of(response)
         self.meter = meter
+        self.is_ours = True
+        renew_after_fork(self)
 
     def read(self) -> bytes:
         """The whole; raises `BodyBrokenError`."""
         parts = []
-        with breaking():
+        with breaking(self):
             for chunk in self.chunks:
                 self.meter.check(len(chunk))
                 parts.append(chunk)
@@ -73,7 +82,14 @@ class SyncBody:
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._response.close()
+        if self.is_ours:
+            self._response.close()
+
+    def after_fork(self) -> None:
+        """Leave it to the parent: what closes it here, even by dropping it, could wait for a lock for ever."""
+        self.is_ours = False
+        _inherited.append((self._response, self.chunks))
+        _sever(self._response)
 
     def __del__(self) -> None:
         with suppress(Exception):
@@ -88,12 +104,14 @@ class AsyncBody:
         self._owner = owner
         self.chunks = chunks_of_async(response)
         self.meter = meter
+        self.is_ours = True
+        renew_after_fork(self)
         self._loop = asyncio_loop()
 
     async def read(self) -> bytes:
         """The whole; raises `BodyBrokenError`."""
         parts = []
-        with breaking():
+        with breaking(self):
             async for chunk in self.chunks:
                 self.meter.check(len(chunk))
                 parts.append(chunk)
@@ -112,14 +130,29 @@ class AsyncBody:
 
     async def aclose(self) -> None:
         """Let go of the connection."""
-        try:
-            if isinstance(self.chunks, AsyncGenerator):  # trio does not bear one that is left half read
-                await self.chunks.aclose()
-        finally:
-            await self._response.aclose()
+        if not self.is_ours:
+            return
+        await self._response.aclose()
+        if self._loop is None and self._response.http_version != "HTTP/2":
+            await self._unwind()
+
+    async def _unwind(self) -> None:
+        """End the library's generators: trio does not bear one that is left half read, nor does closing the outer do.
+
+        The connection is closed, so that they come to an end as soon as what was received already is passed on.
+        """
+        with suppress(httpx2.HTTPError, httpx2.StreamError, StopAsyncIteration):
+            for _ in range(_MOST_HELD):
+                await anext(self.chunks)
+
+    def after_fork(self) -> None:
+        """As `SyncBody` does."""
+        self.is_ours = False
+        _inherited.append((self._response, self.chunks))
+        _sever(self._response)
 
     def __del__(self) -> None:
-        if self._loop is not None and not self._response.is_closed:
+        if self._loop is not None and not self._response.is_closed and self.is_ours:
             close_soon(self._loop, self._response)
 
 
@@ -145,11 +178,26 @@ class Meter:
         return Meter(self._clock, self._clock() + seconds, largest)
 
 
+def _sever(response: httpx2.Response) -> None:
+    """Put nothing in the place of this process's copy of a connection: reading fails, and the parent alone ends it."""
+    sock = _socket_of(response)
+    with suppress(OSError):
+        if sock is not None and sock.fileno() >= 0:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nothing, sock.fileno())
+            os.close(nothing)
+
+
+def _socket_of(response: httpx2.Response) -> socket.socket | None:
+    network = response.extensions.get("network_stream")
+    sock: socket.socket | None = network.get_extra_info("socket") if network is not None else None
+    return sock
+
+
 @contextmanager
 def _shut_after(response: httpx2.Response) -> Iterator[None]:
     """Wake a blocked read after a while: the read timeout of an open answer cannot be shortened."""
-    network = response.extensions.get("network_stream")
-    sock: socket.socket | None = network.get_extra_info("socket") if network is not None else None
+    sock = _socket_of(response)
     if sock is None:
         yield
         return

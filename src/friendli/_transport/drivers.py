@@ -11,9 +11,9 @@ from weakref import WeakKeyDictionary
 import httpx2
 
 from friendli._call import Reply, Sleep, life
+from friendli._forks import renew_after_fork
 from friendli._transport import network
 from friendli._transport.bodies import AsyncBody, BodyBrokenError, Meter, SyncBody, asyncio_loop, close_soon
-from friendli._transport.forks import renew_after_fork
 from friendli._transport.wire import failed, reply_of, request_of, response_of, stays_open
 from friendli.errors import InvalidRequestError
 

@@ -55,12 +55,14 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'friendli.testing' has no attribute {name!r}")
-    value: object = getattr(import_module(f"friendli.testing.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # or a name that does not exist would pass the type checkers
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'friendli.testing' has no attribute {name!r}")
+        value: object = getattr(import_module(f"friendli.testing.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
