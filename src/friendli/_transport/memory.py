@@ -90,6 +90,8 @@ class _Playback:
     def _steps(self) -> Iterator[Step]:
         silent = 0.0
         for step in self._answer.body:
+            if self._exchange.state == "closed":
+                raise httpx2.StreamClosed
             if isinstance(step, bytes):
                 silent = 0.0
                 yield step
