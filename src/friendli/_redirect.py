@@ -29,7 +29,7 @@ def next_hop(send: Send, reply: Reply) -> Send | None:
     location = reply.headers.get("location")
     if reply.status not in followed or not location:
         return None
-    here, there = urlsplit(send.url), _split(urljoin(send.url, location))
+    here, there = urlsplit(send.url), _split(location, send.url)
     if there is None or (here.scheme == "https" and there.scheme == "http"):
         return None
     url = there._replace(fragment="").geturl()
@@ -49,10 +49,11 @@ def redirect_advice(reply: Reply) -> str:
     )
 
 
-def _split(url: str) -> SplitResult | None:
+def _split(url: str, base: str = "") -> SplitResult | None:
+    """The parts of an address that can be called, None for another one."""
     try:
-        parts = urlsplit(url)
-        return parts if parts.scheme in _DEFAULT_PORTS and parts.hostname and _port(parts) else None
+        parts = urlsplit(urljoin(base, url))
+        return parts if parts.scheme in _DEFAULT_PORTS and parts.hostname and parts.port != 0 else None
     except ValueError:
         return None
 
