@@ -29,8 +29,8 @@ def long_stream(make: Make, *, url: str, events: int, run_async: bool) -> dict[s
     """Memory over streams of `events` events, each dropped as soon as it is read.
 
     `held`: bytes more per event that Python objects take in the last tenth than in the second. `left`: bytes that
-    stay when the stream is dropped. `peak_kib`: growth of the process while a stream is read; `rss_kib`:
-    growth from the end of one stream to the end of the next.
+    stay when the stream is dropped. `peak_kib`: growth of the process while the first stream is read; `rss_kib`:
+    growth from the end of the second stream to the end of the fourth, once the allocator has settled.
     """
     return asyncio.run(_long(make(url), events, run_async))
 
@@ -46,13 +46,14 @@ async def _long(subject: Subject, events: int, run_async: bool) -> dict[str, flo
 
     before = rss_kib()
     peak = [before]
-    await read(lambda number: peak.append(rss_kib()) if number % 1000 == 0 else None)
-    first = await _collected(rss_kib)
-    await read(lambda number: None)
-    last = await _collected(rss_kib)
+    await read(lambda number: peak.append(rss_kib()) if number % 1000 == 0 or number > events else None)
+    ends = []
+    for _ in range(3):
+        await read(lambda number: None)
+        ends.append(await _collected(rss_kib))
     traced = await _traced(read, events)
     await _closed(subject)
-    return {**traced, "peak_kib": max(peak) - before, "rss_kib": last - first}
+    return {**traced, "peak_kib": max(peak) - before, "rss_kib": ends[-1] - ends[0]}
 
 
 async def _traced(read: Callable[[Callable[[int], None]], Awaitable[None]], events: int) -> dict[str, float]:

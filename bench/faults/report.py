@@ -127,9 +127,9 @@ def memory(figures: Mapping[str, Sequence[LongFigures | ManyFigures]]) -> str:
         "Events are read one by one and dropped. Held: Python memory that grows with each event of a stream "
         "that is being read; our closing event carries the whole text and all tokens, so ours has to. Left: of it, "
         "bytes that stay when the stream is dropped. Growth: of the process (RSS), while the first stream is read, and "
-        "from the end of one such stream to the end of the next."
+        "from the end of the second such stream to the end of the fourth."
     )
-    head = ("client", "", "events", "held, bytes/event", "left, bytes", "growth while read", "to the next stream")
+    head = ("client", "", "events", "held, bytes/event", "left, bytes", "growth while read", "two streams later")
     rows = [
         _long(NAMES[name], one)
         for name, all_of_it in figures.items()
