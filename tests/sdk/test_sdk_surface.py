@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from public_surface import lines
 
 import friendli
 from friendli import errors, models, utils
@@ -18,20 +19,14 @@ HOME = Path(friendli.__file__).parent
 SOURCES = sorted(path for path in HOME.rglob("*.py") if path.relative_to(HOME).parts[0] != "cli")
 
 
-def test_the_public_names_are_these():
-    assert friendli.__all__ == [
-        "AsyncCompletionStream",
-        "AsyncFriendli",
-        "CompletionStream",
-        "Friendli",
-        "RawResponse",
-        "SDKError",
-        "SyncFriendli",
-        "errors",
-        "hooks",
-        "models",
-        "utils",
-    ]
+def test_the_public_surface_is_as_it_was_written_down():
+    """A change on purpose is written down with the command at the top of `public_surface.py`."""
+    written = (Path(__file__).parent / "public_surface.txt").read_text().splitlines()
+    assert list(lines()) == written
+
+
+def test_every_name_of_the_package_is_there_when_it_is_asked_for():
+    assert friendli.__all__ == sorted(friendli.__all__)
     assert all(getattr(friendli, name) is not None for name in friendli.__all__)
     assert set(friendli.__all__) <= set(dir(friendli))
     assert friendli.__version__ == version("friendli")
@@ -76,6 +71,11 @@ def test_the_client_knows_nothing_of_the_endpoint():
     assert not [path for path in SOURCES if any(name.startswith("friendli_endpoint") for name in imports_of(path))]
 
 
+def test_the_client_knows_nothing_of_its_twin_for_tests():
+    ours = [path for path in SOURCES if path.parent.name != "testing"]
+    assert not [path for path in ours if any(name.startswith("friendli.testing") for name in imports_of(path))]
+
+
 @pytest.mark.parametrize("core", ["_answers", "_call", "_fold", "_reader", "_redirect", "_retry", "_sse", "_watch"])
 def test_the_cores_do_no_io_and_read_no_clock(core):
     path = next(path for path in SOURCES if path.stem == core)
@@ -86,7 +86,7 @@ def test_the_cores_do_no_io_and_read_no_clock(core):
     ("statement", "absent"),
     [
         ("import friendli", ["httpx2", "pydantic", "friendli.sdk"]),
-        ("from friendli import Friendli; Friendli('t')", ["pydantic", "friendli.models", "friendli_endpoint", "typer"]),
+        ("from friendli import Friendli; Friendli('t')", ["pydantic", "friendli.models", "asyncio", "friendli.testing", "typer"]),
         ("import friendli.models, friendli._fold", ["httpx2", "friendli.sdk"]),
     ],
 )

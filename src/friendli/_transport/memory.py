@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
+from friendli._transport.exchange import EndlessWaitError, Exchange
 from friendli._transport.virtual_time import VirtualTime
-from friendli.testing.errors import EndlessWaitError
-from friendli.testing.exchange import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from friendli.testing.exchange import Answer, Step
+    from friendli._transport.exchange import Answer, Step
 
 
 class MemoryNetwork:

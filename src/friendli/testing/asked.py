@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from friendli.testing.exchange import Exchange, State
+    from friendli._transport.exchange import Exchange, State
 
 
 class Request:

@@ -15,10 +15,10 @@ from friendli.testing.replies import Failure, Reply, shortened
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from friendli._transport.exchange import Answer, Ending
     from friendli.models.response import CompletionsLogprobs
     from friendli.testing.asked import Request
     from friendli.testing.delivery import Generation, Headers, Style
-    from friendli.testing.exchange import Answer, Ending
 
 
 class ChoiceOptions(TypedDict, total=False):

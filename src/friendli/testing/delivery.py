@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from friendli.testing.exchange import Answer, Ending, rechunked
+from friendli._transport.exchange import Answer, Ending, rechunked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from friendli._transport.exchange import Step
     from friendli.testing.asked import Request
-    from friendli.testing.exchange import Step
 
 Generation: TypeAlias = Literal[1, 2]
 Headers: TypeAlias = Mapping[str, str]

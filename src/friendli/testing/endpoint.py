@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from friendli._transport import AsyncClient, SyncClient
+    from friendli._transport.exchange import Answer, Exchange
     from friendli.testing.delivery import Generation
-    from friendli.testing.exchange import Answer, Exchange
     from friendli.testing.replies import Scripted
 
 

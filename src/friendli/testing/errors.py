@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from friendli._transport.exchange import EndlessWaitError
+
+__all__ = ["EndlessWaitError", "UnscriptedRequestError", "UnusedRepliesError"]
+
 
 class UnscriptedRequestError(AssertionError):
     """A request came for which nothing was scripted, and there is no default."""
@@ -9,7 +13,3 @@ class UnscriptedRequestError(AssertionError):
 
 class UnusedRepliesError(AssertionError):
     """Scripted replies were not asked for."""
-
-
-class EndlessWaitError(AssertionError):
-    """A client without a timeout waits for what will never come."""

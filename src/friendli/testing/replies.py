@@ -8,16 +8,16 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from friendli._transport.exchange import Answer
 from friendli.testing.delivery import Delivery, check_ending, paced
-from friendli.testing.exchange import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from friendli._transport.exchange import Ending
     from friendli.models.response import CompletionsResult
     from friendli.testing.asked import Request
     from friendli.testing.delivery import Headers, Style
-    from friendli.testing.exchange import Ending
 
 _TYPES = {
     400: "invalid_request",

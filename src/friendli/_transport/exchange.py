@@ -1,4 +1,4 @@
-"""A request and its answer as plain data: what passes between an `Endpoint` and the transport in memory."""
+"""A request and its answer as plain data: what passes between the network in memory and who scripts it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 State: TypeAlias = Literal["unanswered", "open", "read", "closed", "broken"]
 Ending: TypeAlias = Literal["reset", "close", "end", "stall"]
 Step: TypeAlias = bytes | float
+
+
+class EndlessWaitError(AssertionError):
+    """A client without a timeout waits for what will never come."""
 
 
 @dataclass(eq=False)
