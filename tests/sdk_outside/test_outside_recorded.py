@@ -15,7 +15,6 @@ RECORDED = Path(__file__).with_name("recorded")
 NAMES = sorted(path.name.partition(".")[0] for path in RECORDED.glob("*.stream.txt"))
 ASKED = {"model": "demo", "prompt": "Hi"}
 SIZES = [None, 1, 7]
-OF_A_CHUNK = ("id", "model", "system_fingerprint")
 
 
 def stream_of(name: str) -> bytes:
@@ -87,6 +86,27 @@ def test_an_answer_keeps_every_field_that_is_in_it(name):
     with serving(lambda _asked: [answer(whole)]) as stub, SyncFriendli(server_url=stub.url) as client:
         result = client.dedicated.completions.complete(**ASKED)
     assert missing_from(result.model_dump(), whole) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_piece_keeps_every_field_of_its_choice_and_the_whole_says_whose_it_is(name):
+    chunks = chunks_of(name)
+    with serving(lambda _asked: in_pieces(stream_of(name), 7)) as stub:
+        (*pieces, _), final = replayed(stub.url)
+    if name == "friendli_first":
+        sent = chunks[:-1]
+    else:
+        sent = [choice for each in chunks for choice in each["choices"] if choice["text"]]
+    for piece, choice in zip(pieces, sent, strict=True):
+        choice.pop("finish_reason", None)  # of the whole choice
+        assert missing_from(piece.data.model_dump(), choice) == []
+    for field in ("id", "object", "model"):
+        assert getattr(final, field) == chunks[-1].get(field)
+
+
+def chunks_of(name: str) -> list[dict]:
+    lines = stream_of(name).decode().splitlines()
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
 
 
 def missing_from(dump: object, whole: object, place: str = "") -> list[str]:
