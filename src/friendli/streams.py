@@ -125,10 +125,11 @@ class AsyncCompletionStream(_Answered, AsyncClosing):
 
 
 def _events(body: SyncBody, reader: StreamReader) -> Generator[StreamedCompletionsResult]:
+    check = body.meter.check
     try:
         with breaking(body):
             for chunk in body.chunks:
-                body.meter.check(len(chunk))
+                check(len(chunk))
                 yield from reader.feed(chunk)
                 if reader.done:
                     body.drain()
@@ -142,10 +143,11 @@ def _events(body: SyncBody, reader: StreamReader) -> Generator[StreamedCompletio
 
 
 async def _events_async(body: AsyncBody, reader: StreamReader) -> AsyncGenerator[StreamedCompletionsResult]:
+    check = body.meter.check
     try:
         with breaking(body):
             async for chunk in body.chunks:
-                body.meter.check(len(chunk))
+                check(len(chunk))
                 for event in reader.feed(chunk):
                     yield event
                 if reader.done:

@@ -38,14 +38,13 @@ class Network(Protocol):
 class RealNetwork:
     """Sockets and the machine's clock."""
 
+    now = staticmethod(time.monotonic)
+
     def client(self) -> httpx2.Client:
         return httpx2.Client(limits=_LIMITS, verify=_tls())
 
     def async_client(self) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(limits=_LIMITS, verify=_tls())
-
-    def now(self) -> float:
-        return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
