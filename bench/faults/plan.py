@@ -14,7 +14,7 @@ Ask: TypeAlias = Callable[..., Any]
 class Extent:
     """What is done with one client: streams cut at `offsets` places, `at_once` of them at a time, and so on.
 
-    A stall is noticed after `stall_s`; `down_calls` go to each server that is down, `weather_calls` through faults.
+    A stall is noticed after `stall_s`, which must be long beside what so many calls at once need to begin; `down_calls` go to each server that is down, `weather_calls` through faults.
     """
 
     offsets: int
@@ -30,14 +30,14 @@ class Extent:
 # "configured" is ours with a RetryConfig.
 # The official client opens at most 100 connections, and makes some 70 requests in a call to a server that is down.
 FULL = {
-    "ours": Extent(500, 250, 1.5, 1000, 10_000, 5, 100_000, 1000),
-    "openai": Extent(500, 250, 1.5, 200, 1000, 5, 20_000, 300),
-    "official": Extent(500, 100, 1.5, 10, 1000, 5, 10_000, 300),
+    "ours": Extent(500, 250, 4.0, 1000, 10_000, 5, 100_000, 1000),
+    "openai": Extent(500, 250, 4.0, 200, 1000, 5, 20_000, 300),
+    "official": Extent(500, 100, 2.5, 10, 1000, 5, 10_000, 300),
     "configured": Extent(0, 0, 0, 0, 2000, 0, 0, 0),
 }
 QUICK = {
-    "ours": Extent(50, 50, 1.0, 1000, 400, 1, 6000, 60),
-    "openai": Extent(50, 50, 1.0, 50, 100, 1, 1500, 10),
-    "official": Extent(50, 50, 1.0, 2, 100, 1, 1500, 10),
+    "ours": Extent(50, 50, 1.5, 1000, 400, 1, 6000, 60),
+    "openai": Extent(50, 50, 1.5, 50, 100, 1, 1500, 10),
+    "official": Extent(50, 50, 1.5, 2, 100, 1, 1500, 10),
     "configured": Extent(0, 0, 0, 0, 200, 0, 0, 0),
 }

@@ -23,7 +23,7 @@ def test_event_streams_are_read_by_the_rules_however_they_are_cut():
 
 @pytest.mark.parametrize("shape", cuts.SHAPES)
 def test_a_stream_that_breaks_anywhere_is_an_error_with_the_text_of_the_events_that_came_whole(shape):
-    extent = Extent(25, 25, 0.6, 0, 0, 0, 0, 0)
+    extent = Extent(25, 25, 1.0, 0, 0, 0, 0, 0)
     figures = cuts.measure(ask, extent, (shape,))
     assert len(figures) == 6
     assert [one for one in figures if not one.kept] == []
