@@ -14,7 +14,8 @@ Ask: TypeAlias = Callable[..., Any]
 class Extent:
     """What is done with one client: streams cut at `offsets` places, `at_once` of them at a time, and so on.
 
-    A stall is noticed after `stall_s`, which must be long beside what so many calls at once need to begin; `down_calls` go to each server that is down, `weather_calls` through faults.
+    A stall is noticed after `stall_s`, which must be long beside the time that so many calls at once need to begin.
+    `down_calls` go to each server that is down, `weather_calls` through faults.
     """
 
     offsets: int
@@ -31,8 +32,8 @@ class Extent:
 # The official client opens at most 100 connections, and makes some 70 requests in a call to a server that is down.
 FULL = {
     "ours": Extent(500, 250, 4.0, 1000, 10_000, 5, 100_000, 1000),
-    "openai": Extent(500, 250, 4.0, 200, 1000, 5, 20_000, 300),
-    "official": Extent(500, 100, 2.5, 10, 1000, 5, 10_000, 300),
+    "openai": Extent(500, 250, 4.0, 200, 1000, 5, 10_000, 200),
+    "official": Extent(500, 100, 2.5, 5, 1000, 5, 5000, 200),
     "configured": Extent(0, 0, 0, 0, 2000, 0, 0, 0),
 }
 QUICK = {
