@@ -12,7 +12,7 @@ import xllamacpp
 
 TOKEN = "flp_outside"
 NAME = "smollm2-135m"
-CONTEXT = 512
+CONTEXT = 256
 
 
 def parameters(model: str) -> xllamacpp.CommonParams:
@@ -21,7 +21,7 @@ def parameters(model: str) -> xllamacpp.CommonParams:
     params.model_alias = {NAME}
     params.api_keys = [TOKEN]
     params.n_parallel, params.n_ctx, params.kv_unified = 2, CONTEXT, True
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1  # several wait for each other on a busy machine
     params.cpuparams.poll = params.cpuparams_batch.poll = 0
     params.cache_ram_mib = 0
     params.endpoint_slots = params.endpoint_metrics = True
