@@ -57,11 +57,12 @@ def _checked(kind: type[Body], body: object, fields: dict[str, object]) -> Body:
         raise InvalidRequestError(f"{misplaced[0]} is no argument of this method", field=misplaced[0])
     if body is not None and fields:
         raise InvalidRequestError(f"give the body or its fields as keywords, not both: {', '.join(sorted(fields))}")
-    if isinstance(body, kind):
-        return body
-    raw = body.model_dump(exclude_none=True) if isinstance(body, BaseModel) else fields if body is None else body
+    # A model is checked again: its copies and its lists may hold what it did not check.
+    said = (
+        {**vars(body), **(body.model_extra or {})} if isinstance(body, BaseModel) else fields if body is None else body
+    )
     try:
-        return kind.model_validate(raw)
+        return kind.model_validate(said)
     except ValidationError as error:
         problem = first_problem(error)
         raise InvalidRequestError(problem.message, field=problem.field) from None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from friendli._answers import connection_error, status_error
+from friendli._checks import headers_of
 from friendli._redirect import MOST_REDIRECTS, next_hop, redirect_advice
 from friendli._retry import Setback, Trouble
 from friendli._watch import Watch
@@ -67,7 +68,7 @@ class Call:
         headers = dict(self.headers)
         watch.request(headers)
         if self.listeners:
-            headers = {name.lower(): value for name, value in headers.items()}
+            headers = headers_of(headers)
         if authorization is not None:
             headers.setdefault("authorization", authorization)
         left = max(self.limits.total - watch.elapsed(), _SHORTEST_ATTEMPT)

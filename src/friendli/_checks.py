@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
@@ -18,14 +19,22 @@ if TYPE_CHECKING:
 Token: TypeAlias = str | Callable[[], str]
 Timeout: TypeAlias = int | TimeoutConfig
 
-_UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f]")
+_NEVER_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f{}\ud800-\udfff]")
+_URL_PARAM = re.compile(r"[\w.:~-]+")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_HEADER_VALUE = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
+_FRAMING = frozenset({"content-length", "transfer-encoding"})  # the HTTP library's own
+_LONGEST_LABEL = 63  # of a host's name
 
 
 def environment(name: str) -> str | None:
     """The variable's value; an empty one counts as not set."""
     return os.environ.get(name) or None
+
+
+def given(value: object, default: object) -> object:
+    """`value`, or `default` if it is None or the empty string of an unset variable."""
+    return default if value is None or value == "" else value
 
 
 def token_of(token: object) -> Token | None:
@@ -40,15 +49,33 @@ def bearer(token: object) -> str:
     if not isinstance(token, str):
         raise _refusal("token", "a string, or a callable that returns one and is not awaited")
     if not _HEADER_VALUE.fullmatch(token):
-        raise InvalidRequestError("the token holds characters that no header can carry", field="token")
+        raise InvalidRequestError(
+            "the token has a blank at an end, or characters that no header can carry", field="token"
+        )
     return token if token.lower().startswith("bearer ") else f"Bearer {token}"
 
 
 def team_of(team: object) -> str | None:
     """The team to run as; an empty one is none."""
-    if team is None or isinstance(team, str | Unset):
+    if team is None or isinstance(team, Unset):
+        return None
+    if isinstance(team, str) and _HEADER_VALUE.fullmatch(team):
         return team or None
-    raise _refusal("x_friendli_team", "a string")
+    raise _refusal("x_friendli_team", "a string that a header can carry")
+
+
+def params_of(params: object) -> Mapping[str, str]:
+    """What the parts of an address stand for; none may change what its other parts mean."""
+    if params is None:
+        return MappingProxyType({})
+    if not isinstance(params, Mapping):
+        raise _refusal("url_params", "a mapping of names to values")
+    for name, value in params.items():
+        if not isinstance(value, str) or not _URL_PARAM.fullmatch(value):
+            raise InvalidRequestError(
+                f"url_params: {name!r} should be of letters, digits, and . : ~ _ -", field="url_params"
+            )
+    return MappingProxyType(dict(params))
 
 
 def address(url: object, params: Mapping[str, str]) -> str:
@@ -74,7 +101,7 @@ def shown(url: str) -> str:
 
 def path_of(path: object) -> str:
     """Where an operation is below the server's address."""
-    if not isinstance(path, str) or not path.startswith("/") or _UNPRINTABLE.search(path):
+    if not isinstance(path, str) or not path.startswith("/") or _NEVER_IN_URLS.search(path):
         raise _refusal("completions_path", "a path that begins with /, as in /v1/completions")
     return path
 
@@ -90,6 +117,8 @@ def headers_of(headers: object) -> dict[str, str]:
             raise InvalidRequestError("a header's name holds characters that it cannot hold", field="http_headers")
         if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
             raise InvalidRequestError(f"{name} should be a string that a header can carry", field=name)
+        if name.lower() in _FRAMING:
+            raise InvalidRequestError(f"{name} is set by the HTTP library", field=name)
     return {name.lower(): value for name, value in headers.items()}
 
 
@@ -109,22 +138,19 @@ def timeout_of(timeout: object) -> TimeoutConfig:
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
         raise _refusal("timeout_ms", "milliseconds, or a utils.TimeoutConfig")
     try:
-        return TimeoutConfig.of(int(timeout))
-    except (ValueError, OverflowError) as error:
+        return TimeoutConfig.of(timeout)
+    except ValueError as error:
         raise InvalidRequestError(str(error), field="timeout_ms") from None
 
 
 def hooks_of(given: object) -> tuple[Hooks, ...]:
     """Hooks in a row."""
     hooks = () if given is None else (given,) if isinstance(given, Hooks) else given
-    if not isinstance(hooks, Iterable):
+    if not isinstance(hooks, list | tuple):
         raise _refusal("hooks", "a friendli.hooks.Hooks, or several in a list")
-    kept = []
-    for one in hooks:
-        if not isinstance(one, Hooks):
-            raise _refusal("hooks", "a friendli.hooks.Hooks, or several in a list")
-        kept.append(one)
-    return tuple(kept)
+    if not all(isinstance(one, Hooks) for one in hooks):
+        raise _refusal("hooks", "a friendli.hooks.Hooks, or several in a list")
+    return tuple(hooks)
 
 
 def log_hooks_of(logger: Logger | None) -> tuple[Hooks, ...]:
@@ -139,13 +165,17 @@ def log_hooks_of(logger: Logger | None) -> tuple[Hooks, ...]:
 
 
 def _is_address(url: str) -> bool:
-    if _UNPRINTABLE.search(url):
+    if _NEVER_IN_URLS.search(url):
         return False
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return parts.scheme in ("http", "https") and _is_host(parts.hostname or "") and parts.port != 0
     except ValueError:
         return False
+
+
+def _is_host(name: str) -> bool:
+    return all(0 < len(label) <= _LONGEST_LABEL for label in name.removesuffix(".").split("."))
 
 
 def _refusal(name: str, right: str) -> InvalidRequestError:

@@ -13,9 +13,11 @@ from friendli._checks import (
     address,
     bearer,
     environment,
+    given,
     headers_of,
     hooks_of,
     log_hooks_of,
+    params_of,
     path_of,
     retries_of,
     shown,
@@ -114,17 +116,17 @@ class Settings:
             raise InvalidRequestError(
                 "server_idx should be 0: there is one server; give server_url", field="server_idx"
             )
-        params = dict(options.get("url_params") or {})
-        server = options.get("server_url") or environment("FRIENDLI_SERVER_URL") or DEFAULT_SERVER
+        params = params_of(options.get("url_params"))
+        server = given(options.get("server_url"), environment("FRIENDLI_SERVER_URL") or DEFAULT_SERVER)
         return cls(
             token=token_of(environment("FRIENDLI_TOKEN") if token is None else token),
             server_url=address(server, params),
-            url_params=MappingProxyType(params),
+            url_params=params,
             team=team_of(options.get("x_friendli_team")),
             headers=MappingProxyType(headers_of(options.get("http_headers"))),
             retries=retries_of(options.get("retry_config", UNSET), "retry_config"),
             timeout=timeout_of(options.get("timeout_ms")),
-            path=path_of(options.get("completions_path") or COMPLETIONS_PATH),
+            path=path_of(given(options.get("completions_path"), COMPLETIONS_PATH)),
             hooks=(*hooks_of(options.get("hooks")), *log_hooks_of(options.get("debug_logger"))),
         )
 
@@ -142,12 +144,11 @@ class Settings:
         self, content: bytes, options: CallOptions, *, path: str, stream: bool = False, method: str = "POST"
     ) -> Call:
         """The call of one body, which retries may send again; raises `InvalidRequestError` for wrong options."""
-        given = options.get("timeout_ms")
-        timeout = self.timeout if given is None else timeout_of(given)
+        timeout = timeout_of(given(options.get("timeout_ms"), self.timeout))
         total = (timeout.stream_total_ms if stream else timeout.total_ms) / 1000
         patience = min(total, timeout.total_ms / 1000)
         return Call(
-            url=address(options.get("server_url") or self.server_url, self.url_params) + path,
+            url=address(given(options.get("server_url"), self.server_url), self.url_params) + path,
             headers=self._headers(options, stream=stream),
             content=content,
             stream=stream,

@@ -9,6 +9,9 @@ from typing import Final, Literal
 __all__ = ["UNSET", "BackoffStrategy", "RetryConfig", "TimeoutConfig", "Unset"]
 
 
+_LONGEST_SPAN_MS = 2**31 - 1
+
+
 class Unset(Enum):
     """The type of `UNSET`: "not given", where None means something else."""
 
@@ -67,24 +70,29 @@ class TimeoutConfig:
     may begin; `stream_total_ms` a whole stream.
     """
 
-    connect_ms: int = 5_000
-    between_bytes_ms: int = 120_000
-    total_ms: int = 600_000
-    stream_total_ms: int = 3_600_000
+    connect_ms: float = 5_000
+    between_bytes_ms: float = 120_000
+    total_ms: float = 600_000
+    stream_total_ms: float = 3_600_000
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not value > 0:
-                raise ValueError(f"{name} must be greater than 0")
+            _check_span(name, value)
 
     @classmethod
-    def of(cls, timeout_ms: int) -> TimeoutConfig:
+    def of(cls, timeout_ms: float) -> TimeoutConfig:
         """What the plain number means: the whole of a `complete`, and each silence of a stream."""
-        if not timeout_ms > 0:
-            raise ValueError("timeout_ms must be greater than 0")
+        _check_span("timeout_ms", timeout_ms)
         return cls(
             connect_ms=min(cls.connect_ms, timeout_ms),
             between_bytes_ms=timeout_ms,
             total_ms=timeout_ms,
             stream_total_ms=max(cls.stream_total_ms, timeout_ms),
         )
+
+
+def _check_span(name: str, milliseconds: object) -> None:
+    if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float):
+        raise ValueError(f"{name} should be a number of milliseconds")
+    if not 0 < milliseconds <= _LONGEST_SPAN_MS:
+        raise ValueError(f"{name} should be milliseconds above 0, at most {_LONGEST_SPAN_MS} (24 days)")

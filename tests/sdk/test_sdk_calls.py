@@ -9,6 +9,7 @@ import pytest
 from sdk_stub import RESULT, Close, Reset, Wait, answer, serving
 
 from friendli import AsyncFriendli, Friendli, SyncFriendli, errors, models, utils
+from friendli.testing import Endpoint
 
 BODY = {"model": "demo", "prompt": "hi", "max_tokens": 2}
 
@@ -104,8 +105,26 @@ def test_a_token_that_is_a_callable_is_asked_for_every_attempt(caller):
         ({**BODY, "server_url": "http://[x"}, "server_url"),
         ({**BODY, "server_url": "http://{region}.x"}, "url_params"),
         ({**BODY, "timeout_ms": 0}, "timeout_ms"),
-        ({**BODY, "x_friendli_team": "a\r\nb: c"}, "x-friendli-team"),
+        ({**BODY, "x_friendli_team": "a\r\nb: c"}, "x_friendli_team"),
+        ({**BODY, "x_friendli_team": " padded "}, "x_friendli_team"),
+        ({**BODY, "x_friendli_team": 3}, "x_friendli_team"),
         ({**BODY, "http_headers": {"a b": "c"}}, "http_headers"),
+        ({**BODY, "http_headers": ["a"]}, "http_headers"),
+        ({**BODY, "http_headers": {"a": "\xe9"}}, "a"),
+        ({**BODY, "http_headers": {"Content-Length": "5"}}, "Content-Length"),
+        ({**BODY, "server_url": "http://a..b"}, "server_url"),
+        ({**BODY, "server_url": "http://a b"}, "server_url"),
+        ({**BODY, "server_url": f"http://{'a' * 64}.com"}, "server_url"),
+        ({**BODY, "server_url": "http://{a!r}"}, "server_url"),
+        ({**BODY, "server_url": False}, "server_url"),
+        ({**BODY, "timeout_ms": 2**70}, "timeout_ms"),
+        ({**BODY, "timeout_ms": float("nan")}, "timeout_ms"),
+        ({**BODY, "timeout_ms": "5"}, "timeout_ms"),
+        ({**BODY, "retries": 3}, "retries"),
+        ({**BODY, "stop": {"a", "b"}}, "stop"),
+        ({"model": "demo", "tokens": {2, 1}}, "tokens"),
+        ({"dedicated_completions_stream_body": BODY}, "dedicated_completions_stream_body"),
+        ({**BODY, "dedicated_completions_body": BODY}, None),
     ],
 )
 def test_a_wrong_call_is_an_error_that_names_the_field_before_anything_is_sent(caller, call, field):
@@ -117,7 +136,25 @@ def test_a_wrong_call_is_an_error_that_names_the_field_before_anything_is_sent(c
     assert isinstance(caught.value, ValueError)
 
 
-@pytest.mark.parametrize("token", ["a\r\nb", "a\0", "\u20ac"])
+@pytest.mark.parametrize(
+    "update",
+    [{"max_tokens": -1}, {"tokens": [1]}, {"temperature": float("nan")}, {"bogus": 1}, {"prompt": ["secret", 5]}],
+)
+def test_a_model_that_was_changed_after_its_check_is_checked_again(caller, update, recwarn):
+    body = models.DedicatedCompletionsCompleteBody(**BODY).model_copy(update=update)
+    with Endpoint() as endpoint, pytest.raises(errors.InvalidRequestError) as caught:
+        caller().complete(dedicated_completions_complete_body=body)
+    assert (endpoint.requests, list(recwarn)) == ((), [])
+    assert "secret" not in str(caught.value)
+
+
+def test_the_body_may_have_the_name_of_the_later_releases(caller):
+    with Endpoint("Hi") as endpoint:
+        caller().complete(dedicated_completions_body=BODY)
+    assert endpoint.requests[0].body == BODY
+
+
+@pytest.mark.parametrize("token", ["a\r\nb", "a\0", "\u20ac", "\xe9", "flp_1 ", "\tflp_1"])
 def test_a_token_that_no_header_can_carry_is_refused_without_being_shown(caller, token):
     with serving(result) as stub, pytest.raises(errors.InvalidRequestError) as caught:
         caller(server_url=stub.url, token=token).complete(**BODY)
@@ -130,6 +167,38 @@ def test_wrong_settings_are_refused_when_the_client_is_made(client):
         client(server_url="localhost:8080")
     with pytest.raises(TypeError, match="sever_url"):
         client(sever_url="http://x")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("token", 3),
+        ("server_url", 0),
+        ("server_idx", 1),
+        ("url_params", 5),
+        ("url_params", {"a": "evil.example/"}),
+        ("url_params", {"a": 5}),
+        ("retry_config", 3),
+        ("timeout_ms", True),
+        ("debug_logger", 3),
+        ("hooks", {}),
+        ("completions_path", "v1"),
+        ("completions_path", []),
+        ("x_friendli_team", 3),
+        ("http_headers", 3),
+        ("client", object()),
+        ("async_client", object()),
+    ],
+)
+def test_an_option_of_a_wrong_kind_is_refused_by_its_name(option, value):
+    with pytest.raises(errors.InvalidRequestError, match=option) as caught:
+        Friendli(**{option: value})
+    assert caught.value.field == option
+
+
+def test_a_repr_shows_no_user_and_no_password():
+    for client in (Friendli, SyncFriendli, AsyncFriendli):
+        assert "secret" not in repr(client(server_url="http://user:secret@host/?key=secret"))
 
 
 def test_an_error_answer_is_the_typed_error_with_everything_in_it(caller):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Annotated, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, Field, Strict
+from pydantic import AfterValidator, BeforeValidator, Field, Strict
 from pydantic_core import PydanticCustomError
 
 _LARGEST_INT = 2**31 - 1
@@ -24,9 +25,17 @@ Flag: TypeAlias = Annotated[bool, Strict()]
 Text: TypeAlias = Annotated[str, Strict(), AfterValidator(_encodable)]
 Phrase: TypeAlias = Annotated[str, Strict(), Field(min_length=1), AfterValidator(_encodable)]
 
+
+def _ordered(value: object) -> object:
+    """A set would lose the order and what is there twice."""
+    if isinstance(value, Set | memoryview):
+        raise PydanticCustomError("list_type", "should be a list")
+    return value
+
+
 # Only the first wrong item is told; listing a million of them would take seconds.
 _T = TypeVar("_T")
-ListOf: TypeAlias = Annotated[list[_T], Field(fail_fast=True)]
+ListOf: TypeAlias = Annotated[list[_T], Field(fail_fast=True), BeforeValidator(_ordered)]
 
 Count: TypeAlias = Annotated[int, Strict(), Field(ge=0, le=_LARGEST_INT)]
 PositiveCount: TypeAlias = Annotated[int, Strict(), Field(ge=1, le=_LARGEST_INT)]
