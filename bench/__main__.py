@@ -33,7 +33,7 @@ def main() -> int:
             print(f"{section}\n\n{report.company(company.share())}\n", flush=True)
             company = machine.Company()
         for section in faults.measure(quick=arguments.quick) if "faults" in wanted else ():
-            print(f"{section}\n", flush=True)  # no times in it, so company does no harm
+            print(f"{section}\n", flush=True)  # no times in it: company matters little
     except (ChildError, EndpointError, LoadError, *WRONG) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
