@@ -9,6 +9,8 @@ from friendli.errors import APIConnectionError, APIError, APITimeoutError, Inval
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic import ValidationError
+
     from friendli._call import Failure, Reply
     from friendli.errors import SDKError
     from friendli.models.response import CompletionsResult
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 _REQUEST_ID = "x-request-id"
+_LONGEST_LINE = 2_000  # characters
 
 
 class Complaint(NamedTuple):
@@ -29,15 +32,24 @@ class Complaint(NamedTuple):
 
 def complaint_in(value: object) -> Complaint:
     """Read `{"error": {...}}`, `{"error": "..."}`, `{"detail": ...}` or `{"message": ...}`; else an empty complaint."""
+    if not isinstance(value, dict):
+        return Complaint()
     match value:
         case {"error": dict(error)}:
-            return Complaint(*(_text(error.get(name)) for name in ("message", "type", "field", "request_id")))
-        case {"error": str(message)} | {"detail": str(message)} | {"message": str(message)}:
-            return Complaint(message)
+            return _complaint(error)
+        case {"message": str()}:
+            return _complaint(value)
+        case {"error": str(message)} | {"detail": str(message)}:
+            return Complaint(_line(message))
         case {"detail": [{"msg": str(message), **rest}, *_]}:
             field = _location(rest.get("loc"))
-            return Complaint(f"{field}: {message}" if field else message, field=field)
+            return Complaint(_line(f"{field}: {message}" if field else message), field=field)
     return Complaint()
+
+
+def _complaint(error: Mapping[str, object]) -> Complaint:
+    field = _line(error.get("field")) or _line(error.get("param"))  # the name that OpenAI's servers use
+    return Complaint(_line(error.get("message")), _line(error.get("type")), field, _line(error.get("request_id")))
 
 
 def status_error(reply: Reply, *, advice: str = "", retry_after: float | None = None) -> APIError:
@@ -48,7 +60,7 @@ def status_error(reply: Reply, *, advice: str = "", retry_after: float | None = 
         message + advice,
         reply.status,
         reply.body.decode("utf-8", "replace"),
-        reply.raw,
+        reply.raw(),
         headers=reply.headers,
         request_id=complaint.request_id or reply.headers.get(_REQUEST_ID),
         type=complaint.type,
@@ -57,10 +69,10 @@ def status_error(reply: Reply, *, advice: str = "", retry_after: float | None = 
     )
 
 
-def connection_error(failure: Failure, *, place: str) -> SDKError:
-    """The error for an attempt that brought no whole answer from `place`; its cause is the HTTP library's error."""
+def connection_error(failure: Failure) -> SDKError:
+    """The error for an attempt that brought no whole answer; its cause is the HTTP library's error."""
     kind = APITimeoutError if failure.timed_out else APIConnectionError
-    error = kind(f"{failure.message} ({place})")
+    error = kind(f"{failure.message} ({failure.place})")
     error.__cause__ = failure.cause
     return error
 
@@ -71,7 +83,7 @@ def mismatch(reply: Reply, message: str) -> InvalidResponseError:
         message,
         reply.status,
         reply.body.decode("utf-8", "replace"),
-        reply.raw,
+        reply.raw(),
         headers=reply.headers,
         request_id=reply.headers.get(_REQUEST_ID),
     )
@@ -85,12 +97,24 @@ def result_of(reply: Reply) -> CompletionsResult:
 
     expect_content(reply, JSON)
     try:
-        return CompletionsResult.model_validate_json(reply.body)
+        result = CompletionsResult.model_validate_json(reply.body)
     except ValidationError as error:
-        place = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
-        raise mismatch(
-            reply, f"the answer is no completions result{f': {place} does not fit' if place else ''}"
-        ) from error
+        raise mismatch(reply, _misfit(reply, error)) from error
+    if (result.model_extra or {}).get("error") is not None:
+        raise mismatch(reply, _reported(reply) or "the answer holds an error")
+    return result
+
+
+def _misfit(reply: Reply, error: ValidationError) -> str:
+    place = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
+    where = f": {place} does not fit" if place else ""
+    return _reported(reply) or f"the answer is no completions result{where}"
+
+
+def _reported(reply: Reply) -> str | None:
+    """What an answer with a good status says of an error all the same."""
+    message = complaint_in(_json(reply.body)).message
+    return message and f"the endpoint reports an error with a good status: {message}"
 
 
 def expect_content(reply: Reply, kind: str) -> None:
@@ -118,8 +142,12 @@ def _json(body: bytes) -> object:
         return None
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+def _line(value: object) -> str | None:
+    """A text as one line that is safe to print, of a bounded length; None for what is no text, or says nothing."""
+    if not isinstance(value, str):
+        return None
+    shown = "".join(character if character.isprintable() else " " for character in value[:_LONGEST_LINE])
+    return shown.strip() or None
 
 
 def _location(loc: object) -> str | None:

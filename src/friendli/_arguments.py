@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from friendli._settings import CallOptions
@@ -61,6 +62,8 @@ def _checked(kind: type[Body], body: object, fields: dict[str, object]) -> Body:
     said = (
         {**vars(body), **(body.model_extra or {})} if isinstance(body, BaseModel) else fields if body is None else body
     )
+    if isinstance(said, Mapping) and not all(isinstance(name, str) for name in said):
+        raise InvalidRequestError("the names of the body's fields should be strings")
     try:
         return kind.model_validate(said)
     except ValidationError as error:

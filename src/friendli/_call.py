@@ -10,8 +10,8 @@ it, one blocking, one async; what a call does is written here only once:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from friendli._answers import connection_error, status_error
@@ -71,10 +71,15 @@ class Call:
             headers = headers_of(headers)
         if authorization is not None:
             headers.setdefault("authorization", authorization)
+        deadline = watch.begun + self.limits.total
+        limits = self.limits_left(watch)
+        return Send(self.url, headers, self.content, self.stream, limits, deadline, self.method)
+
+    def limits_left(self, watch: Watch) -> Limits:
+        """How long things may take from now on."""
         left = max(self.limits.total - watch.elapsed(), _SHORTEST_ATTEMPT)
         silence = min(self.limits.silence, left) if self.stream else left
-        limits = Limits(connect=min(self.limits.connect, left), silence=silence, total=left)
-        return Send(self.url, headers, self.content, self.stream, limits, watch.begun + self.limits.total, self.method)
+        return Limits(connect=min(self.limits.connect, left), silence=silence, total=left)
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,11 @@ class Send:
     method: str = "POST"
     abroad: bool = False
 
+    @property
+    def place(self) -> str:
+        """Host and port."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
+
 
 @dataclass(frozen=True)
 class Sleep:
@@ -106,28 +116,44 @@ class Sleep:
 class Reply:
     """An answer. `headers` have lower-case names; `wall` is the Unix time at which it came, in seconds.
 
-    `raw` is the HTTP library's response, still open if it is a stream of events that was asked for.
+    `raw` gives the HTTP library's response, still open if it is a stream of events that was asked for.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     wall: float
-    raw: object = field(default=None, repr=False)
+    raw: Callable[[], object] = field(default=lambda: None, repr=False)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """No answer, or a broken one."""
+    """No answer, or a broken one; `place` is where it was asked for."""
 
     trouble: Trouble
     message: str
     cause: BaseException | None
     timed_out: bool = False
+    place: str = ""
 
 
 Effect = Send | Sleep
 Outcome = Reply | Failure | None
+
+
+@dataclass(frozen=True)
+class Done(Generic[T]):
+    """The end of a life."""
+
+    value: T
+
+
+def advance(flow: Generator[Effect, Outcome, T], outcome: Outcome) -> Effect | Done[T]:
+    """The next thing to do, or what the life returned; the first outcome is None."""
+    try:
+        return flow.send(outcome)
+    except StopIteration as end:
+        return Done(end.value)
 
 
 def life(call: Call, clock: Callable[[], float], finish: Callable[[Reply, Watch], T]) -> Generator[Effect, Outcome, T]:
@@ -145,13 +171,13 @@ def life(call: Call, clock: Callable[[], float], finish: Callable[[Reply, Watch]
 
 def as_it_is(reply: Reply, watch: Watch) -> Reply:
     """Finish with the answer itself."""
-    watch.ended()
+    watch.ended(finished=True)
     return reply
 
 
 def _attempts(call: Call, watch: Watch) -> Generator[Effect, Outcome, Reply]:
     while True:
-        outcome = yield from _exchange(call.attempt(watch), watch)
+        outcome = yield from _exchange(call, watch)
         if isinstance(outcome, Reply) and 200 <= outcome.status < 300:
             call.policy.succeeded()
             return outcome
@@ -165,20 +191,21 @@ def _attempts(call: Call, watch: Watch) -> Generator[Effect, Outcome, Reply]:
         yield Sleep(wait)
 
 
-def _exchange(send: Send, watch: Watch) -> Generator[Effect, Outcome, Reply | Failure]:
+def _exchange(call: Call, watch: Watch) -> Generator[Effect, Outcome, Reply | Failure]:
     """One attempt, with the redirects that it meets."""
+    send = call.attempt(watch)
     for _ in range(MOST_REDIRECTS + 1):
         outcome = yield send
         if outcome is None:
             raise TypeError("a Send must be answered with a Reply or a Failure")
         if isinstance(outcome, Failure):
-            return outcome
+            return replace(outcome, place=send.place)
         watch.response(outcome)
         hop = next_hop(send, outcome)
         if hop is None:
             return outcome
-        send = hop
-    return Failure(Trouble.FINAL, "the endpoint redirected too often", None)
+        send = replace(hop, limits=call.limits_left(watch))
+    return Failure(Trouble.FINAL, "the endpoint redirected too often", None, place=send.place)
 
 
 def _setback(outcome: Reply | Failure) -> Setback:
@@ -189,7 +216,7 @@ def _setback(outcome: Reply | Failure) -> Setback:
 
 def _error(call: Call, outcome: Reply | Failure, setback: Setback, *, left: float) -> SDKError:
     if isinstance(outcome, Failure):
-        return connection_error(outcome, place=urlsplit(call.url).netloc.rpartition("@")[2])
+        return connection_error(outcome)
     asked = setback.asked_wait
     advice = _LONGEST_WAIT_HINT.format(asked=asked) if asked is not None and asked >= left else ""
-    return status_error(outcome, advice=advice or redirect_advice(outcome), retry_after=asked)
+    return status_error(outcome, advice=advice or redirect_advice(outcome, call.url), retry_after=asked)

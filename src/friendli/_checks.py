@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from friendli.errors import InvalidRequestError
 from friendli.hooks import Hooks
@@ -86,9 +86,9 @@ def address(url: object, params: Mapping[str, str]) -> str:
         url = re.sub(r"\{(\w+)\}", lambda part: params[part[1]], url)
     except KeyError as name:
         raise InvalidRequestError(f"server_url needs a value for {name} in url_params", field="url_params") from None
-    if not _is_address(url):
+    if not _is_base(url):
         raise InvalidRequestError(
-            "server_url should begin with http:// or https:// and name a host", field="server_url"
+            "server_url should begin with http:// or https://, name a host, and have no query", field="server_url"
         )
     return url.rstrip("/")
 
@@ -164,12 +164,15 @@ def log_hooks_of(logger: Logger | None) -> tuple[Hooks, ...]:
     return (log_hooks(stderr_logger() if logger is None else logger),)
 
 
-def _is_address(url: str) -> bool:
-    if _NEVER_IN_URLS.search(url):
-        return False
+def is_address(parts: SplitResult) -> bool:
+    """Whether it can be called; raises `ValueError` for a port that is no number."""
+    return parts.scheme in ("http", "https") and _is_host(parts.hostname or "") and parts.port != 0
+
+
+def _is_base(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and _is_host(parts.hostname or "") and parts.port != 0
+        return not (parts.query or parts.fragment or _NEVER_IN_URLS.search(url)) and is_address(parts)
     except ValueError:
         return False
 

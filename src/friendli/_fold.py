@@ -37,6 +37,7 @@ class _Choice:
     logits: list[bytes] = field(default_factory=list)
     reason: str | None = None
     seed: int | None = None
+    more: dict[str, object] = field(default_factory=dict)
 
 
 class CompletionFold:
@@ -50,11 +51,11 @@ class CompletionFold:
         self._asked = _LISTS if logprobs else ()
 
     def token(
-        self, index: int, text: str, token: int | None, logprobs: Logprobs | None = None, logits: bytes | None = None
+        self, index: int, text: str, token: int | None, logprobs: Logprobs | None = None, logits: Sequence[bytes] = ()
     ) -> None:
         """Add one piece to the choice `index`; `token` is None where a piece has no token id.
 
-        `logits`: its row, as little-endian float32.
+        `logits`: its rows, as little-endian float32.
         """
         choice = self._choices.get(index) or self._open(index)
         choice.text.write(text)
@@ -64,13 +65,16 @@ class CompletionFold:
             for name in _LISTS:
                 if (more := getattr(logprobs, name)) is not None:
                     choice.logprobs.setdefault(name, []).extend(more)
-        if logits is not None:
-            choice.logits.append(logits)
+        if logits:
+            choice.logits.extend(logits)
 
-    def finish(self, index: int, reason: str | None, seed: int | None) -> None:
-        """Close the choice `index`, which may have no pieces at all."""
+    def finish(
+        self, index: int, reason: str | None, seed: int | None, more: Mapping[str, object] | None = None
+    ) -> None:
+        """Close the choice `index`, which may have no pieces at all; `more` are its fields that are not known yet."""
         choice = self._choices.get(index) or self._open(index)
         choice.reason, choice.seed = reason, seed
+        choice.more.update(more or {})
 
     def text(self, index: int = 0) -> str:
         """The text of one choice so far, "" for one that has not begun."""
@@ -94,6 +98,7 @@ def _built(index: int, choice: _Choice) -> CompletionsChoice:
         tokens=choice.tokens.tolist(),
         logprobs=_logprobs(choice.logprobs),
         output_logits=CompletionsLogits.of(choice.logits) if choice.logits else None,
+        **choice.more,
     )
 
 

@@ -36,7 +36,7 @@ def log_hooks(logger: Logger) -> Hooks:
         logger.debug("%s: trying again in %.3f s: %s", event.call.idempotency_key, event.wait, _named(event.error))
 
     def end(event: EndEvent) -> None:
-        outcome = _named(event.error) if event.error else "done" if event.result else "given up"
+        outcome = _named(event.error) if event.error else "done" if event.finished else "given up"
         logger.debug("%s: %s after %.3f s", event.call.idempotency_key, outcome, event.elapsed)
 
     return Hooks(request=request, response=response, retry=retry, end=end)

@@ -161,5 +161,5 @@ class AwaitedMethods(AsyncMethods[Whole, Events]):
 
 def _result(reply: Reply, watch: Watch) -> CompletionsResult:
     result = result_of(reply)
-    watch.ended(result)
+    watch.ended(result, finished=True)
     return result

@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from friendli._checks import is_address
+
 if TYPE_CHECKING:
     from friendli._call import Reply, Send
 
@@ -23,7 +25,7 @@ def next_hop(send: Send, reply: Reply) -> Send | None:
     """The request to the address that `reply` leads to, None if it leads nowhere that this request may go.
 
     A request with a body follows only 307 and 308: the others would drop the body. None goes from https to http. On
-    another origin, the token and every header that the caller gave stay behind.
+    another origin, the token and every header but `_PLAIN_HEADERS` stay behind.
     """
     followed = _REDIRECTING if send.method == "GET" else _KEEPING
     location = reply.headers.get("location")
@@ -39,21 +41,21 @@ def next_hop(send: Send, reply: Reply) -> Send | None:
     return replace(send, url=url, headers=headers, abroad=True)
 
 
-def redirect_advice(reply: Reply) -> str:
-    """What to add to the error for a redirect that was not followed."""
-    location = _split(reply.headers.get("location", "")) if reply.status in _REDIRECTING else None
+def redirect_advice(reply: Reply, url: str) -> str:
+    """What to add to the error for a redirect from `url` that was not followed."""
+    location = _split(reply.headers.get("location", ""), url) if reply.status in _REDIRECTING else None
     if location is None:
         return ""
-    return (
-        f"; it redirects to {location.scheme}://{location.netloc.rpartition('@')[2]}, which may be the right server_url"
-    )
+    place = location._replace(query="", fragment="").geturl()
+    return f"; it redirects to {place}, which may hold the right server_url"
 
 
 def _split(url: str, base: str = "") -> SplitResult | None:
     """The parts of an address that can be called, None for another one."""
     try:
         parts = urlsplit(urljoin(base, url))
-        return parts if parts.scheme in _DEFAULT_PORTS and parts.hostname and parts.port != 0 else None
+        plain = parts._replace(netloc=parts.netloc.rpartition("@")[2])  # whoever redirects gives nobody a name
+        return plain if is_address(plain) else None
     except ValueError:
         return None
 

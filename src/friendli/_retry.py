@@ -11,11 +11,11 @@ from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from friendli.utils import RetryConfig
 
-_SECONDS = re.compile(r"\d{1,9}(\.\d*)?|\.\d+", re.ASCII)
+_SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
 _TRANSIENT = frozenset({408, 500, 502, 504})
 _THROTTLED = frozenset({429, 503})
 _DOCUMENTED = ("429", "500", "502", "503", "504")
@@ -89,28 +89,29 @@ class RetryBudget:
         """Another thread of the parent may have held the lock."""
         self._lock = Lock()
 
-    def take(self, *, throttled: bool) -> bool:
-        """Pay for one retry; False if it cannot be afforded."""
+    def take(self, *, throttled: bool) -> int:
+        """Pay for one retry, and tell what it cost; 0 if it cannot be afforded."""
         cost = self.THROTTLED_COST if throttled else self.TRANSIENT_COST
         with self._lock:
             if self._left < cost:
-                return False
+                return 0
             self._left -= cost
-            return True
+            return cost
 
-    def pay_back(self) -> None:
-        """A success earns back 1."""
+    def pay_back(self, earned: int) -> None:
+        """A success earns what its retry cost, or 1."""
         with self._lock:
-            self._left = min(self.CAPACITY, self._left + 1)
+            self._left = min(self.CAPACITY, self._left + earned)
 
 
-@dataclass(frozen=True)
+@dataclass
 class DefaultRetry:
-    """At most two retries, full jitter, within the call's total time (seconds) and the client's budget."""
+    """At most two retries of one call, full jitter, within its total time (seconds) and the client's budget."""
 
     budget: RetryBudget
     total: float
     draw: Callable[[], float] = random.random
+    paid: int = 0  # for the last retry
 
     RETRIES = 2
     CAP = 20.0
@@ -122,12 +123,13 @@ class DefaultRetry:
             return None
         base = self.THROTTLED_BASE if setback.throttled else self.TRANSIENT_BASE
         wait = self.draw() * min(self.CAP, base * 2.0**attempt) + (setback.asked_wait or 0.0)
-        if elapsed + wait >= self.total or not self.budget.take(throttled=setback.throttled):
+        if elapsed + wait >= self.total:
             return None
-        return wait
+        self.paid = self.budget.take(throttled=setback.throttled)
+        return wait if self.paid else None
 
     def succeeded(self) -> None:
-        self.budget.pay_back()
+        self.budget.pay_back(self.paid or 1)
 
 
 @dataclass(frozen=True)
@@ -181,8 +183,9 @@ def _is_retryable(setback: Setback) -> bool:
             return False
 
 
-def _matches(status: int, patterns: tuple[str, ...] | list[str]) -> bool:
-    return any(re.fullmatch(pattern.upper().replace("X", r"\d"), str(status)) is not None for pattern in patterns)
+def _matches(status: int, patterns: Sequence[str | int]) -> bool:
+    shapes = (str(pattern).upper().replace("X", r"\d") for pattern in patterns)
+    return any(re.fullmatch(shape, str(status)) is not None for shape in shapes)
 
 
 def retry_after(headers: Mapping[str, str], wall: float) -> float | None:
@@ -190,18 +193,24 @@ def retry_after(headers: Mapping[str, str], wall: float) -> float | None:
 
     Header names are lower-case, `wall` is the Unix time at which the answer came.
     """
-    milliseconds = headers.get("retry-after-ms", "").strip()
-    if _SECONDS.fullmatch(milliseconds):
-        return float(milliseconds) / 1000
+    milliseconds = _longest(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
     value = headers.get("retry-after", "").strip()
-    if _SECONDS.fullmatch(value):
-        return float(value)
+    if (seconds := _longest(value)) is not None:
+        return seconds
     until = _unix_time(value)
     if until is None:
         return None
     # The server meant its own clock, which is in the Date header; if ours is slow, never come back earlier.
     now = _unix_time(headers.get("date", ""))
     return max(0.0, until - wall, until - now if now is not None else 0.0)
+
+
+def _longest(value: str) -> float | None:
+    """The largest number of a header that may have come twice; None unless all are numbers."""
+    numbers = [number.strip() for number in value.split(",")]
+    return max(map(float, numbers)) if all(map(_SECONDS.fullmatch, numbers)) else None
 
 
 def _unix_time(date: str) -> float | None:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypedDict
+from urllib.parse import urlsplit
 
 from friendli._answers import EVENT_STREAM, JSON
 from friendli._call import Call, Limits
@@ -148,7 +149,7 @@ class Settings:
         total = (timeout.stream_total_ms if stream else timeout.total_ms) / 1000
         patience = min(total, timeout.total_ms / 1000)
         return Call(
-            url=address(given(options.get("server_url"), self.server_url), self.url_params) + path,
+            url=self._address(given(options.get("server_url"), self.server_url)) + path,
             headers=self._headers(options, stream=stream),
             content=content,
             stream=stream,
@@ -158,6 +159,13 @@ class Settings:
             authorization=self._authorization,
             method=method,
         )
+
+    def _address(self, url: object) -> str:
+        checked = address(url, self.url_params)
+        if self.token and "@" in urlsplit(checked).netloc:
+            message = "server_url names a user, who would take the token's place: give one of the two"
+            raise InvalidRequestError(message, field="server_url")
+        return checked
 
     def _headers(self, options: CallOptions, *, stream: bool) -> dict[str, str]:
         team = team_of(options.get("x_friendli_team")) or self.team
@@ -184,5 +192,8 @@ class Settings:
         return ConfiguredRetry(config, total)
 
     def _authorization(self) -> str | None:
-        token = self.token() if callable(self.token) else self.token
+        try:
+            token = self.token() if callable(self.token) else self.token
+        except StopIteration as error:  # would pass for the end of the call
+            raise InvalidRequestError("the token's callable has no token any more", field="token") from error
         return bearer(token) if token else None

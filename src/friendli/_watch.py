@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from friendli._forks import renew_after_fork
 from friendli.hooks import EndEvent, ErrorEvent, RequestEvent, ResponseEvent, RetryEvent
 
 if TYPE_CHECKING:
@@ -37,6 +39,12 @@ class Watch:
         self.begun = now()
         self.attempts = 0
         self.time_to_first_token: float | None = None
+        if listeners:
+            renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """What goes on in the parent is told there."""
+        self._over = True
 
     def elapsed(self) -> float:
         """Seconds since the call began."""
@@ -57,6 +65,7 @@ class Watch:
 
     def retry(self, error: SDKError, wait: float) -> None:
         """The attempt failed, and there will be another one."""
+        error.attempts = self.attempts
         for listener in self._listeners:
             if (tell := listener.hooks.retry) is not None:
                 tell(RetryEvent(listener.call, self.attempts, error, wait))
@@ -70,21 +79,24 @@ class Watch:
         error.attempts = self.attempts
         if self._over:
             return
-        try:
-            for listener in self._listeners:
+        with ExitStack() as rest:  # what one of them raises must not keep the others from hearing of it
+            rest.callback(self.ended, error=error)
+            for listener in reversed(self._listeners):
                 if (tell := listener.hooks.error) is not None:
-                    tell(ErrorEvent(listener.call, error, self.elapsed()))
-        finally:
-            self.ended(error=error)
+                    rest.callback(tell, ErrorEvent(listener.call, error, self.elapsed()))
 
-    def ended(self, result: CompletionsResult | None = None, error: SDKError | None = None) -> None:
-        """The call is over; only the first end counts."""
+    def ended(
+        self, result: CompletionsResult | None = None, error: SDKError | None = None, *, finished: bool = False
+    ) -> None:
+        """The call is over; only the first end counts. `finished`: the whole answer came."""
         if self._over:
             return
         self._over = True
-        for listener in self._listeners:
-            if (tell := listener.hooks.end) is not None:
-                tell(EndEvent(listener.call, result, error, self.elapsed(), self.time_to_first_token))
+        elapsed, first = self.elapsed(), self.time_to_first_token
+        with ExitStack() as rest:
+            for listener in reversed(self._listeners):
+                if (tell := listener.hooks.end) is not None:
+                    rest.callback(tell, EndEvent(listener.call, result, error, elapsed, first, finished))
 
     @property
     def wants_result(self) -> bool:

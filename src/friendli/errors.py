@@ -14,7 +14,7 @@ SDKError                             base: status_code, message, body, headers, 
 │   └── APIStreamError               an error object inside a stream that began well; text, choices
 ├── APIConnectionError               no answer came; __cause__ is the network's error
 │   └── APITimeoutError              not in time                                                 (also TimeoutError)
-├── InvalidResponseError             an answer came that is no completions reply
+├── InvalidResponseError             an answer came that is no completions reply; text, choices
 └── StreamTruncatedError             a stream ended before its end; text, choices
 """
 
@@ -32,7 +32,9 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class SDKError(Exception):
-    """Base of all. Hashable, picklable (without `raw_response`); its text never holds a token or a prompt.
+    """Base of all. Hashable, picklable (without `raw_response`).
+
+    Its text never holds a token or a prompt, unless the endpoint's own message quotes the prompt.
 
     `status_code` is -1 where no answer came. `body` is the answer's raw text, `headers` have lower-case names,
     `raw_response` is the HTTP library's response where there is one. `attempts` counts the requests that were made, 0
@@ -152,7 +154,7 @@ class _Partial:
     @property
     def text(self) -> str:
         """The text so far of the first choice, exactly as far as it arrived."""
-        return self.choices[0].text if self.choices else ""
+        return next((choice.text for choice in self.choices if choice.index == 0), "")
 
 
 class APIStreamError(_Partial, APIError):
@@ -167,8 +169,11 @@ class APITimeoutError(APIConnectionError, TimeoutError):
     """No answer came in time."""
 
 
-class InvalidResponseError(SDKError):
-    """An answer came that is no completions reply: other content, or data that does not fit."""
+class InvalidResponseError(_Partial, SDKError):
+    """An answer came that is no completions reply: other content, or data that does not fit.
+
+    Inside a stream `body` is the event, and `text` and `choices` hold what had arrived before.
+    """
 
 
 class StreamTruncatedError(_Partial, SDKError):

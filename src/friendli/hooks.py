@@ -11,6 +11,7 @@ raised to the caller. No event shows a token or a prompt in its repr.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -81,9 +82,10 @@ class ErrorEvent:
 
 @dataclass(frozen=True)
 class EndEvent:
-    """The call is over: with a result, or with an error, or with neither if it was given up or its stream closed early.
+    """The call is over. `finished`: the whole answer came; else there is an error, or the caller wanted no more.
 
-    `time_to_first_token` are the seconds from the call's begin to a stream's first event, None without one.
+    `result` is None for a stream that carried no usage, too. `time_to_first_token` are the seconds from the call's
+    begin to a stream's first token, None without one.
     """
 
     call: CallInfo
@@ -91,6 +93,7 @@ class EndEvent:
     error: SDKError | None
     elapsed: float
     time_to_first_token: float | None
+    finished: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,3 +105,8 @@ class Hooks:
     retry: Callable[[RetryEvent], object] | None = None
     error: Callable[[ErrorEvent], object] | None = None
     end: Callable[[EndEvent], object] | None = None
+
+    def __post_init__(self) -> None:
+        for name, hook in vars(self).items():
+            if hook is not None and (not callable(hook) or iscoroutinefunction(hook)):
+                raise TypeError(f"{name} should be a plain callable: what is called is not awaited")

@@ -30,7 +30,7 @@ class RawResponse(Generic[T]):
         self.content = reply.body
         self.retries_taken = watch.attempts - 1
         self.elapsed = watch.elapsed()
-        self.http_response = reply.raw
+        self.http_response = reply.raw()
         self._parsed = parsed
 
     def parse(self) -> T:

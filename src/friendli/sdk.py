@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar, Unpack
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar, Unpack
 
 from friendli._checks import shown
 from friendli._closing import AsyncClosing, Closing
@@ -25,7 +25,19 @@ class Dedicated(Generic[Completions]):
     completions: Completions
 
 
-class SyncFriendli(Closing):
+class _Client:
+    """What all clients have."""
+
+    _settings: Settings
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(server_url={shown(self._settings.server_url)!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client can be neither pickled nor copied: make one where it is needed, or share this one")
+
+
+class SyncFriendli(_Client, Closing):
     """The blocking client. Use it as it is, or as a context manager that closes its connections.
 
     `token` is a string, or a callable that gives one for each attempt; None reads FRIENDLI_TOKEN. `client` is an HTTP
@@ -44,11 +56,8 @@ class SyncFriendli(Closing):
         """Close the connections that are the client's own."""
         self._transport.close()
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(server_url={shown(self._settings.server_url)!r})"
 
-
-class AsyncFriendli(AsyncClosing):
+class AsyncFriendli(_Client, AsyncClosing):
     """The async client. Use it as it is, or as an async context manager that closes its connections.
 
     `async_client` is an HTTP client of your own, which is left open; the rest is as with `SyncFriendli`.
@@ -65,11 +74,8 @@ class AsyncFriendli(AsyncClosing):
         """Close the connections that are the client's own."""
         await self._transport.aclose()
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(server_url={shown(self._settings.server_url)!r})"
 
-
-class Friendli(Closing, AsyncClosing):
+class Friendli(_Client, Closing, AsyncClosing):
     """Both in one: `complete` and `stream` block, `complete_async` and `stream_async` are awaited.
 
     Arguments are those of `SyncFriendli` and `AsyncFriendli` together. `with` closes the blocking connections, `async
@@ -97,6 +103,3 @@ class Friendli(Closing, AsyncClosing):
         """Close all connections that are the client's own."""
         self._transport.close()
         await self._async_transport.aclose()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(server_url={shown(self._settings.server_url)!r})"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from friendli._closing import AsyncClosing, Closing
-from friendli._transport import BodyBrokenError, breaking
+from friendli._transport import BodyBrokenError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
@@ -35,7 +36,7 @@ class _Answered:
     @property
     def response(self) -> object:
         """The HTTP library's response."""
-        return self._reply.raw
+        return self._reply.raw()
 
     @property
     def time_to_first_token(self) -> float | None:
@@ -81,7 +82,10 @@ class CompletionStream(_Answered, Closing):
         """Stop here; iterating further ends at once. Closing again does nothing."""
         if not self._body.is_ours:  # forked: what the parent's thread does with it goes on there
             return
-        self._events.close()
+        if not self._reader.done:
+            self._body.close()
+        with suppress(ValueError):  # another thread waits in it, and is woken by the end of the connection
+            self._events.close()
         self._body.close()
         self._reader.closed()
 
@@ -116,7 +120,10 @@ class AsyncCompletionStream(_Answered, AsyncClosing):
         """Stop here; iterating further ends at once. Closing again does nothing."""
         if not self._body.is_ours:  # forked: what the parent's loop does with it goes on there
             return
-        await self._events.aclose()
+        if not self._reader.done:
+            await self._body.aclose()
+        with suppress(RuntimeError):  # another task waits in it, and is woken by the end of the connection
+            await self._events.aclose()
         await self._body.aclose()
         self._reader.closed()
 
@@ -125,37 +132,33 @@ class AsyncCompletionStream(_Answered, AsyncClosing):
 
 
 def _events(body: SyncBody, reader: StreamReader) -> Generator[StreamedCompletionsResult]:
-    check = body.meter.check
     try:
-        with breaking(body):
-            for chunk in body.chunks:
-                check(len(chunk))
-                yield from reader.feed(chunk)
-                if reader.done:
-                    body.drain()
-                    return
+        while (chunk := body.receive()) is not None:
+            yield from reader.feed(chunk)
+            if reader.done:
+                return
         raise reader.broken()
     except BodyBrokenError as error:
         raise reader.broken(error.failure) from error.failure.cause
     finally:
+        if reader.done:  # whoever stops at the last event has read to the end, too
+            body.drain()
         body.close()
         reader.closed()
 
 
 async def _events_async(body: AsyncBody, reader: StreamReader) -> AsyncGenerator[StreamedCompletionsResult]:
-    check = body.meter.check
     try:
-        with breaking(body):
-            async for chunk in body.chunks:
-                check(len(chunk))
-                for event in reader.feed(chunk):
-                    yield event
-                if reader.done:
-                    await body.drain()
-                    return
+        while (chunk := await body.receive()) is not None:
+            for event in reader.feed(chunk):
+                yield event
+            if reader.done:
+                return
         raise reader.broken()
     except BodyBrokenError as error:
         raise reader.broken(error.failure) from error.failure.cause
     finally:
+        if reader.done:  # whoever stops at the last event has read to the end, too
+            await body.drain()
         await body.aclose()
         reader.closed()

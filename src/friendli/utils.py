@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["UNSET", "BackoffStrategy", "RetryConfig", "TimeoutConfig", "Unset"]
 
 
+_STATUS = re.compile(r"[1-5][0-9Xx]{2}")
 _LONGEST_SPAN_MS = 2**31 - 1
 
 
@@ -52,13 +57,19 @@ class RetryConfig:
     """Retry as `backoff` says if `strategy` is "backoff"; any other strategy never retries.
 
     `retry_connection_errors` tells whether a lost or refused connection and a timeout count too.
-    `status_codes_override` replaces the statuses that are retried: entries such as "429" or "5XX".
+    `status_codes_override` replaces the statuses that are retried: entries such as "429", 429 or "5XX".
     """
 
     strategy: str
     backoff: BackoffStrategy
     retry_connection_errors: bool
-    status_codes_override: tuple[str, ...] | list[str] | None = None
+    status_codes_override: Sequence[str | int] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.backoff, BackoffStrategy):
+            raise ValueError("backoff should be a utils.BackoffStrategy")
+        if not all(_STATUS.fullmatch(str(entry)) for entry in self.status_codes_override or ()):
+            raise ValueError('status_codes_override should hold statuses such as "429", 429 or "5XX"')
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,8 @@ def test_a_token_that_is_a_callable_is_asked_for_every_attempt(caller):
         ({**BODY, "http_headers": {"a": "\xe9"}}, "a"),
         ({**BODY, "http_headers": {"Content-Length": "5"}}, "Content-Length"),
         ({**BODY, "server_url": "http://a..b"}, "server_url"),
+        ({**BODY, "server_url": "http://a/?b=c"}, "server_url"),
+        ({**BODY, "server_url": "http://user:secret@a/"}, "server_url"),
         ({**BODY, "server_url": "http://a b"}, "server_url"),
         ({**BODY, "server_url": f"http://{'a' * 64}.com"}, "server_url"),
         ({**BODY, "server_url": "http://{a!r}"}, "server_url"),
@@ -198,7 +200,7 @@ def test_an_option_of_a_wrong_kind_is_refused_by_its_name(option, value):
 
 def test_a_repr_shows_no_user_and_no_password():
     for client in (Friendli, SyncFriendli, AsyncFriendli):
-        assert "secret" not in repr(client(server_url="http://user:secret@host/?key=secret"))
+        assert "secret" not in repr(client("flp_secret", server_url="http://user:secret@host/"))
 
 
 def test_an_error_answer_is_the_typed_error_with_everything_in_it(caller):

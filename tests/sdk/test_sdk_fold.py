@@ -67,8 +67,8 @@ def test_log_probabilities_that_were_asked_for_are_there_without_a_token_too():
 
 def test_rows_of_logits_are_joined_and_can_be_read():
     fold = CompletionFold()
-    fold.token(0, "a", 1, logits=struct.pack("<3f", 1, 2, 3))
-    fold.token(0, "b", 2, logits=struct.pack("<3f", 4, 5, 6))
+    fold.token(0, "a", 1, logits=[struct.pack("<3f", 1, 2, 3)])
+    fold.token(0, "b", 2, logits=[struct.pack("<3f", 4, 5, 6)])
     fold.token(1, "c", 3)
     with_logits, without = fold.choices()
     assert with_logits.output_logits.shape == (2, 3)

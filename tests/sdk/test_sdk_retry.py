@@ -156,8 +156,20 @@ def test_the_budget_recovers_with_success():
     while budget.take(throttled=False):
         pass
     for _ in range(RetryBudget.TRANSIENT_COST):
-        budget.pay_back()
+        DefaultRetry(budget, 600).succeeded()
     assert budget.take(throttled=False)
+
+
+def test_a_retry_that_succeeds_costs_nothing():
+    budget = RetryBudget()
+    for _ in range(1000):
+        world = World(reply(500), reply(200))
+        world.run(DefaultRetry(budget, 600))
+    assert budget.take(throttled=False)
+    for _ in range(10):
+        with pytest.raises(errors.APIError):
+            World(reply(500)).run(DefaultRetry(budget, 600))
+    assert len(world.sent) == 2
 
 
 # Retry-After

@@ -5,53 +5,10 @@ from __future__ import annotations
 from collections import deque
 
 import pytest
+from sse_vectors import VECTORS
 
 from friendli._sse import EventTooLargeError, ServerSentEvent, SSEDecoder
 
-VECTORS: dict[str, tuple[bytes, list[tuple[str, str, str, int | None]]]] = {
-    "one event": (b"data: a\n\n", [("a", "message", "", None)]),
-    "no space after the colon": (b"data:a\n\n", [("a", "message", "", None)]),
-    "only one space is dropped": (b"data:  a\n\n", [(" a", "message", "", None)]),
-    "a tab is no space": (b"data:\ta\n\n", [("\ta", "message", "", None)]),
-    "carriage returns": (b"data: a\r\rdata: b\r\r", [("a", "message", "", None), ("b", "message", "", None)]),
-    "both": (b"data: a\r\n\r\ndata: b\r\n\r\n", [("a", "message", "", None), ("b", "message", "", None)]),
-    "mixed ends": (b"data: a\r\ndata: b\rdata: c\n\n", [("a\nb\nc", "message", "", None)]),
-    "blank line of one CR": (b"data: a\n\rdata: b\n\n", [("a", "message", "", None), ("b", "message", "", None)]),
-    "a byte order mark": (b"\xef\xbb\xbfdata: a\n\n", [("a", "message", "", None)]),
-    "only the first mark": (b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\ndata: b\n\n", [("b", "message", "", None)]),
-    "a later mark": (b"data: a\n\n\xef\xbb\xbfdata: b\n\n", [("a", "message", "", None)]),
-    "mark in the data": (b"data: \xef\xbb\xbfa\n\n", [("\ufeffa", "message", "", None)]),
-    "several lines": (b"data: a\ndata: b\ndata: c\n\n", [("a\nb\nc", "message", "", None)]),
-    "empty data lines": (b"data\ndata\n\n", [("\n", "message", "", None)]),
-    "one empty data line": (b"data:\n\n", [("", "message", "", None)]),
-    "data without a colon": (b"data\n\n", [("", "message", "", None)]),
-    "no data, no event": (b"event: x\n\ndata: a\n\n", [("a", "message", "", None)]),
-    "comments": (b": hi\n:\n\ndata: a\n: there\n\n", [("a", "message", "", None)]),
-    "named": (b"event: x\ndata: a\n\ndata: b\n\n", [("a", "x", "", None), ("b", "message", "", None)]),
-    "the last name wins": (b"event: x\nevent: y\ndata: a\n\n", [("a", "y", "", None)]),
-    "an empty name": (b"event:\ndata: a\n\n", [("a", "message", "", None)]),
-    "an id stays": (b"id: 1\ndata: a\n\ndata: b\n\n", [("a", "message", "1", None), ("b", "message", "1", None)]),
-    "an id is cleared": (
-        b"id: 1\ndata: a\n\nid\ndata: b\n\n",
-        [("a", "message", "1", None), ("b", "message", "", None)],
-    ),
-    "an id with NUL is ignored": (b"id: 1\x002\ndata: a\n\n", [("a", "message", "", None)]),
-    "retry": (b"retry: 10\ndata: a\n\n", [("a", "message", "", 10)]),
-    "retry needs digits": (b"retry: 1x\nretry: -1\nretry: \xc2\xb2\ndata: a\n\n", [("a", "message", "", None)]),
-    "retry beyond reason": (b"retry: " + b"9" * 5000 + b"\ndata: a\n\n", [("a", "message", "", None)]),
-    "unknown fields": (b"foo: bar\nDATA: x\n data: y\ndata: a\n\n", [("a", "message", "", None)]),
-    "a colon in the value": (b"data: a:b: c\n\n", [("a:b: c", "message", "", None)]),
-    "a name that begins like data": (b"datax: b\ndata: a\n\n", [("a", "message", "", None)]),
-    "characters of several bytes": ("data: ü€😀\n\n".encode(), [("ü€😀", "message", "", None)]),
-    "U+2028 and U+0085 end no line": ("data: a\u2028b\u0085c\n\n".encode(), [("a\u2028b\u0085c", "message", "", None)]),
-    "form feed ends no line": (b"data: a\x0bb\x0cc\x1cd\n\n", [("a\x0bb\x0cc\x1cd", "message", "", None)]),
-    "broken UTF-8": (b"data: a\xffb\n\n", [("a\ufffdb", "message", "", None)]),
-    "NUL in the data": (b"data: a\x00b\n\n", [("a\x00b", "message", "", None)]),
-    "no blank line at the end": (b"data: a\n\ndata: b\n", [("a", "message", "", None)]),
-    "no line end at the end": (b"data: a\n\ndata: b", [("a", "message", "", None)]),
-    "many blank lines": (b"\n\n\ndata: a\n\n\n\n", [("a", "message", "", None)]),
-    "nothing": (b"", []),
-}
 EACH = pytest.mark.parametrize("name", VECTORS)
 
 

@@ -86,7 +86,7 @@ def test_the_cores_do_no_io_and_read_no_clock(core):
     ("statement", "absent"),
     [
         ("import friendli", ["httpx2", "pydantic", "friendli.sdk"]),
-        ("from friendli import Friendli; Friendli('t')", ["pydantic", "friendli.models", "asyncio", "friendli.testing", "typer"]),
+        ("from friendli import Friendli; Friendli()", ["pydantic", "friendli.models", "asyncio", "friendli.testing"]),
         ("import friendli.models, friendli._fold", ["httpx2", "friendli.sdk"]),
     ],
 )

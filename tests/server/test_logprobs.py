@@ -138,7 +138,7 @@ def test_a_stream_tells_each_token_with_its_piece_and_folds_to_the_plain_reply(f
                 choice["text"],
                 choice["token"],
                 logprobs and CompletionsLogprobs(**logprobs),
-                logits and CompletionsLogits(**logits).raw(),
+                CompletionsLogits(**logits).raw_rows() if logits else (),
             )
         assert [choice.model_dump(mode="json") for choice in fold.choices()] == plain
 

@@ -169,7 +169,7 @@ def test_a_request_tells_what_was_asked(caller):
 
 def test_no_repr_shows_a_token_or_a_prompt():
     with Endpoint("text") as endpoint:
-        SyncFriendli("flp_secret", server_url="https://user:secret@host.example").dedicated.completions.complete(
+        SyncFriendli("", server_url="https://user:secret@host.example").dedicated.completions.complete(
             model="demo", prompt="a secret prompt"
         )
     assert repr(endpoint.requests[0]) == (

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,83 +11,89 @@ import httpx2
 from friendli._call import Failure
 from friendli._forks import renew_after_fork
 from friendli._retry import Trouble
+from friendli._transport.loops import close_soon, is_trio, running_loop
+from friendli._transport.sockets import hang_up, hanging_up_after, sever
 from friendli._transport.wire import chunks_of, chunks_of_async, failed
 
 if TYPE_CHECKING:
-    import asyncio
-    import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 # What follows the end of a stream is read, so that the connection can be used again, but only this far.
 _DRAIN_BYTES = 64 * 2**10
-_DRAIN_SECONDS = 1.0
-_inherited: list[object] = []  # never dropped
+_DRAIN_SECONDS = 0.25
 _MOST_HELD = 64 * 2**10  # chunks; one read of the library holds no more bytes
+
+_inherited: list[object] = []  # by a forked child, and never dropped
 
 
 class BodyBrokenError(Exception):
-    """The body of an answer broke off, took too long or is too large."""
+    """The body of an answer broke off, took too long or is too large; `part` is what `read` had of it."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.failure = failure
-
-
-@contextmanager
-def breaking(body: SyncBody | AsyncBody) -> Iterator[None]:
-    """Raise `BodyBrokenError` for what the HTTP library raises while `body` is read."""
-    try:
-        yield
-    except (httpx2.HTTPError, httpx2.StreamError) as error:
-        failure = failed(error, answered=True)
-        if not body.is_ours:
-            failure = replace(failure, message="the stream was opened by the parent process, and only there it goes on")
-        raise BodyBrokenError(failure) from error
+        self.part = b""
 
 
 class SyncBody:
     """An open answer. Closed when it is dropped or told to.
 
-    Iterate over `chunks` within `breaking()`, and let `meter` check each: layers less, because streams are many chunks.
     It keeps `owner` alive: a client that closes its connections when dropped must outlive the stream.
     """
 
     def __init__(self, response: httpx2.Response, meter: Meter, *, owner: object = None) -> None:
         self._response = response
         self._owner = owner
-        self.chunks = chunks_of(response)
-        self.meter = meter
+        self._chunks = chunks_of(response)
+        self._meter = meter
+        self._ended = False
         self.is_ours = True
         renew_after_fork(self)
 
+    def receive(self) -> bytes | None:
+        """The next chunk, None at the end; raises `BodyBrokenError`."""
+        try:
+            chunk = next(self._chunks, None)
+        except (httpx2.HTTPError, httpx2.StreamError) as error:
+            raise _broken(error, is_ours=self.is_ours) from error
+        if chunk is None:
+            self._ended = True
+            return None
+        self._meter.check(len(chunk))
+        return chunk
+
     def read(self) -> bytes:
         """The whole; raises `BodyBrokenError`."""
-        parts = []
-        with breaking(self):
-            for chunk in self.chunks:
-                self.meter.check(len(chunk))
+        parts: list[bytes] = []
+        try:
+            while (chunk := self.receive()) is not None:
                 parts.append(chunk)
+        except BodyBrokenError as error:
+            error.part = b"".join(parts)
+            raise
         return b"".join(parts)
 
     def drain(self) -> None:
         """Read a bounded remainder, so that the connection can be used again; HTTP/2 needs no such thing."""
-        if self._response.http_version == "HTTP/2":
-            return
-        meter = self.meter.for_rest(_DRAIN_SECONDS, _DRAIN_BYTES)
-        with suppress(httpx2.HTTPError, httpx2.StreamError, BodyBrokenError), _shut_after(self._response):
-            for chunk in self.chunks:
-                meter.check(len(chunk))
+        if self._response.http_version != "HTTP/2":
+            self._meter = self._meter.for_rest(_DRAIN_SECONDS, _DRAIN_BYTES)
+            # RuntimeError: no thread can be started; then this connection is not used again.
+            with suppress(BodyBrokenError, RuntimeError), hanging_up_after(self._response, _DRAIN_SECONDS):
+                self.read()
 
     def close(self) -> None:
         """Let go of the connection."""
-        if self.is_ours:
-            self._response.close()
+        if not self.is_ours:
+            return
+        if not self._ended:
+            hang_up(self._response)
+        self._response.close()
 
     def after_fork(self) -> None:
         """Leave it to the parent: what closes it here, even by dropping it, could wait for a lock for ever."""
         self.is_ours = False
-        _inherited.append((self._response, self.chunks))
-        _sever(self._response)
+        _inherited.append((self._response, self._chunks))
+        sever(self._response)
 
     def __del__(self) -> None:
         with suppress(Exception):
@@ -97,43 +101,54 @@ class SyncBody:
 
 
 class AsyncBody:
-    """The async twin of `SyncBody`; dropping it closes it under asyncio alone."""
+    """The async twin of `SyncBody`."""
 
     def __init__(self, response: httpx2.Response, meter: Meter, *, owner: object = None) -> None:
         self._response = response
         self._owner = owner
-        self.chunks = chunks_of_async(response)
-        self.meter = meter
+        self._chunks = chunks_of_async(response)
+        self._meter = meter
         self.is_ours = True
         renew_after_fork(self)
-        self._loop = asyncio_loop()
+        self._loop = running_loop()
+
+    async def receive(self) -> bytes | None:
+        """The next chunk, None at the end; raises `BodyBrokenError`."""
+        try:
+            chunk = await self._chunks.__anext__()
+        except StopAsyncIteration:
+            return None
+        except (httpx2.HTTPError, httpx2.StreamError) as error:
+            raise _broken(error, is_ours=self.is_ours) from error
+        self._meter.check(len(chunk))
+        return chunk
 
     async def read(self) -> bytes:
         """The whole; raises `BodyBrokenError`."""
-        parts = []
-        with breaking(self):
-            async for chunk in self.chunks:
-                self.meter.check(len(chunk))
+        parts: list[bytes] = []
+        try:
+            while (chunk := await self.receive()) is not None:
                 parts.append(chunk)
+        except BodyBrokenError as error:
+            error.part = b"".join(parts)
+            raise
         return b"".join(parts)
 
     async def drain(self) -> None:
         """Read a bounded remainder, so that the connection can be used again; HTTP/2 needs no such thing."""
         import anyio
 
-        if self._response.http_version == "HTTP/2":
-            return
-        meter = self.meter.for_rest(_DRAIN_SECONDS, _DRAIN_BYTES)
-        with suppress(httpx2.HTTPError, httpx2.StreamError, BodyBrokenError), anyio.move_on_after(_DRAIN_SECONDS):
-            async for chunk in self.chunks:
-                meter.check(len(chunk))
+        if self._response.http_version != "HTTP/2":
+            self._meter = self._meter.for_rest(_DRAIN_SECONDS, _DRAIN_BYTES)
+            with suppress(BodyBrokenError), anyio.move_on_after(_DRAIN_SECONDS):
+                await self.read()
 
     async def aclose(self) -> None:
         """Let go of the connection."""
         if not self.is_ours:
             return
         await self._response.aclose()
-        if self._loop is None and self._response.http_version != "HTTP/2":
+        if is_trio(self._loop) and self._response.http_version != "HTTP/2":
             await self._unwind()
 
     async def _unwind(self) -> None:
@@ -141,18 +156,19 @@ class AsyncBody:
 
         The connection is closed, so that they come to an end as soon as what was received already is passed on.
         """
-        with suppress(httpx2.HTTPError, httpx2.StreamError, StopAsyncIteration):
+        # RuntimeError: another task is waiting in them, and ends them.
+        with suppress(httpx2.HTTPError, httpx2.StreamError, StopAsyncIteration, RuntimeError):
             for _ in range(_MOST_HELD):
-                await anext(self.chunks)
+                await self._chunks.__anext__()
 
     def after_fork(self) -> None:
         """As `SyncBody` does."""
         self.is_ours = False
-        _inherited.append((self._response, self.chunks))
-        _sever(self._response)
+        _inherited.append((self._response, self._chunks))
+        sever(self._response)
 
     def __del__(self) -> None:
-        if self._loop is not None and not self._response.is_closed and self.is_ours:
+        if self.is_ours and not self._response.is_closed:
             close_soon(self._loop, self._response)
 
 
@@ -167,7 +183,7 @@ class Meter:
     def check(self, size: int) -> None:
         """Count one chunk of `size` bytes; raises `BodyBrokenError` beyond a bound."""
         if self._clock() > self._deadline:
-            raise BodyBrokenError(Failure(Trouble.FINAL, "the call took longer than allowed", None, timed_out=True))
+            raise BodyBrokenError(LATE)
         if self._left is not None:
             self._left -= size
             if self._left < 0:
@@ -178,65 +194,11 @@ class Meter:
         return Meter(self._clock, self._clock() + seconds, largest)
 
 
-def _sever(response: httpx2.Response) -> None:
-    """Put nothing in the place of this process's copy of a connection: reading fails, and the parent alone ends it."""
-    sock = _socket_of(response)
-    with suppress(OSError):
-        if sock is not None and sock.fileno() >= 0:
-            nothing = os.open(os.devnull, os.O_RDWR)
-            os.dup2(nothing, sock.fileno())
-            os.close(nothing)
+LATE = Failure(Trouble.FINAL, "the call took longer than allowed", None, timed_out=True)
 
 
-def _socket_of(response: httpx2.Response) -> socket.socket | None:
-    network = response.extensions.get("network_stream")
-    sock: socket.socket | None = network.get_extra_info("socket") if network is not None else None
-    return sock
-
-
-@contextmanager
-def _shut_after(response: httpx2.Response) -> Iterator[None]:
-    """Wake a blocked read after a while: the read timeout of an open answer cannot be shortened."""
-    sock = _socket_of(response)
-    if sock is None:
-        yield
-        return
-    timer = threading.Timer(_DRAIN_SECONDS, _shut, (sock,))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _shut(sock: socket.socket) -> None:
-    import socket
-
-    with suppress(OSError):
-        sock.shutdown(socket.SHUT_RD)
-
-
-_closing: set[asyncio.Task[None]] = set()  # the loop itself keeps no strong reference to its tasks
-
-
-def close_soon(loop: asyncio.AbstractEventLoop, closable: httpx2.Response | httpx2.AsyncClient) -> None:
-    """Close what was dropped without a chance to await; from any thread."""
-    with suppress(RuntimeError):  # the loop is closed, and its connections with it
-        loop.call_soon_threadsafe(_close, loop, closable)
-
-
-def _close(loop: asyncio.AbstractEventLoop, closable: httpx2.Response | httpx2.AsyncClient) -> None:
-    task = loop.create_task(closable.aclose())
-    _closing.add(task)
-    task.add_done_callback(_closing.discard)
-
-
-def asyncio_loop() -> asyncio.AbstractEventLoop | None:
-    """The running loop, None under another async library."""
-    import asyncio
-
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+def _broken(error: httpx2.HTTPError | httpx2.StreamError, *, is_ours: bool) -> BodyBrokenError:
+    failure = failed(error, answered=True)
+    if is_ours:
+        return BodyBrokenError(failure)
+    return BodyBrokenError(replace(failure, message="the stream was opened by the parent process, and goes on there"))

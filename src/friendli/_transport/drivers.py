@@ -10,15 +10,25 @@ from weakref import WeakKeyDictionary
 
 import httpx2
 
-from friendli._call import Reply, Sleep, life
+from friendli._call import Done, Reply, Sleep, advance, life
 from friendli._forks import renew_after_fork
 from friendli._transport import network
-from friendli._transport.bodies import AsyncBody, BodyBrokenError, Meter, SyncBody, asyncio_loop, close_soon
-from friendli._transport.wire import failed, reply_of, request_of, response_of, stays_open
+from friendli._transport.bodies import LATE, AsyncBody, BodyBrokenError, Meter, SyncBody
+from friendli._transport.loops import close_soon, is_over, running_loop
+from friendli._transport.wire import (
+    SENDING_ERRORS,
+    broken_reply,
+    content_of,
+    reply_of,
+    request_of,
+    response_of,
+    stays_open,
+    unsent,
+    whole_reply,
+)
 from friendli.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from friendli._call import Call, Effect, Outcome, Send
@@ -31,6 +41,7 @@ T = TypeVar("T")
 C = TypeVar("C", httpx2.Client, httpx2.AsyncClient)
 
 _inherited: list[_ClientsOfLoops] = []
+_GRACE = 0.05  # seconds; the HTTP library's own timeouts say more, so they go first
 _LARGEST_BODY = 64 * 2**20
 
 
@@ -53,19 +64,15 @@ class SyncTransport:
         flow = life(call, world.now, finish)
         outcome: Outcome = None
         try:
-            effect = next(flow)
-            while True:
+            while not isinstance(effect := advance(flow, outcome), Done):
                 outcome = self._done(effect, world)
-                effect = flow.send(outcome)
-        except StopIteration as end:
-            value: T = end.value
-            return value
         except BaseException:
             if isinstance(outcome, Reply):
                 response_of(outcome).close()
             raise
         finally:
             flow.close()
+        return effect.value
 
     def body(self, reply: Reply, clock: Callable[[], float], deadline: float) -> SyncBody:
         """The body of a reply that is open, until `deadline` on `clock`."""
@@ -99,18 +106,18 @@ class SyncTransport:
         client = self._given or self._opened(world)
         try:
             request = request_of(client, send)
-            response = client.send(
-                request, stream=True, auth=None if send.abroad else httpx2.USE_CLIENT_DEFAULT, follow_redirects=False
-            )
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            return failed(error, answered=False)
+            auth = None if send.abroad else httpx2.USE_CLIENT_DEFAULT
+            response = client.send(request, stream=True, auth=auth, follow_redirects=False)
+        except httpx2.HTTPStatusError as error:  # a given client's hook asked for it
+            return reply_of(error.response, content_of(error.response))
+        except SENDING_ERRORS as error:
+            return unsent(error, client, is_own=self._given is None)
         if stays_open(send, response):
             return reply_of(response, b"")
-        body = SyncBody(response, Meter(world.now, send.deadline, _LARGEST_BODY))
         try:
-            return reply_of(response, body.read())
+            return whole_reply(response, SyncBody(response, Meter(world.now, send.deadline, _LARGEST_BODY)).read())
         except BodyBrokenError as error:
-            return error.failure
+            return broken_reply(response, error)
         finally:
             response.close()
 
@@ -141,19 +148,15 @@ class AsyncTransport:
         flow = life(call, world.now, finish)
         outcome: Outcome = None
         try:
-            effect = next(flow)
-            while True:
+            while not isinstance(effect := advance(flow, outcome), Done):
                 outcome = await self._done(effect, world)
-                effect = flow.send(outcome)
-        except StopIteration as end:
-            value: T = end.value
-            return value
         except BaseException:
             if isinstance(outcome, Reply):
                 await response_of(outcome).aclose()
             raise
         finally:
             flow.close()
+        return effect.value
 
     def body(self, reply: Reply, clock: Callable[[], float], deadline: float) -> AsyncBody:
         """The body of a reply that is open, until `deadline` on `clock`."""
@@ -179,21 +182,29 @@ class AsyncTransport:
         return None
 
     async def _send(self, send: Send, world: Network) -> Outcome:
+        import anyio
+
+        with anyio.move_on_after(send.limits.total + _GRACE):
+            return await self._exchanged(send, world)
+        return LATE
+
+    async def _exchanged(self, send: Send, world: Network) -> Outcome:
         client = self._given or self._own.client(world)
         try:
             request = request_of(client, send)
-            response = await client.send(
-                request, stream=True, auth=None if send.abroad else httpx2.USE_CLIENT_DEFAULT, follow_redirects=False
-            )
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            return failed(error, answered=False)
+            auth = None if send.abroad else httpx2.USE_CLIENT_DEFAULT
+            response = await client.send(request, stream=True, auth=auth, follow_redirects=False)
+        except httpx2.HTTPStatusError as error:  # a given client's hook asked for it
+            return reply_of(error.response, content_of(error.response))
+        except SENDING_ERRORS as error:
+            return unsent(error, client, is_own=self._given is None)
         if stays_open(send, response):
             return reply_of(response, b"")
-        body = AsyncBody(response, Meter(world.now, send.deadline, _LARGEST_BODY))
         try:
-            return reply_of(response, await body.read())
+            body = AsyncBody(response, Meter(world.now, send.deadline, _LARGEST_BODY))
+            return whole_reply(response, await body.read())
         except BodyBrokenError as error:
-            return error.failure
+            return broken_reply(response, error)
         finally:
             await response.aclose()
 
@@ -202,55 +213,47 @@ class _ClientsOfLoops:
     """One client per event loop: connections can't be used from another one."""
 
     def __init__(self) -> None:
-        self._open: WeakKeyDictionary[object, tuple[Network, asyncio.AbstractEventLoop | None, AsyncClient]]
-        self._open = WeakKeyDictionary()
+        self._open: WeakKeyDictionary[object, tuple[Network, AsyncClient]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def client(self, world: Network) -> AsyncClient:
         """The client of the running loop."""
-        loop = _running_loop()
+        loop = running_loop()
         with self._lock:
             known = self._open.get(loop)
             if known is not None and known[0] is world:
-                return known[2]
-            if known is not None and known[1] is not None:
-                close_soon(known[1], known[2])
+                return known[1]
+            if known is not None:
+                close_soon(loop, known[1])
             self._forget_the_closed()
             client = world.async_client()
-            self._open[loop] = world, asyncio_loop(), client
+            self._open[loop] = world, client
             return client
 
     async def aclose(self) -> None:
         """Close them all; those of other loops soon."""
         with self._lock:
-            own = self._open.pop(_running_loop(), None)
+            own = self._open.pop(running_loop(), None)
         if own is not None:
-            await own[2].aclose()
+            await own[1].aclose()
         self.close_soon()
 
     def close_soon(self) -> None:
-        """Close them, each on its loop; from any thread. Under trio, connections close when they are collected."""
+        """Close them, each on its loop; from any thread."""
         with self._lock:
-            left = list(self._open.values())
+            left = list(self._open.items())
             self._open.clear()
-        for _, loop, client in left:
-            if loop is not None:
-                close_soon(loop, client)
+        for loop, (_, client) in left:
+            close_soon(loop, client)
 
     def _forget_the_closed(self) -> None:
         """The connections of a loop refer to it, so that it would be kept for ever."""
-        for token, (_, loop, _) in list(self._open.items()):
-            if loop is not None and loop.is_closed():
-                del self._open[token]
+        for loop in list(self._open):
+            if is_over(loop):
+                del self._open[loop]
 
 
 def _httpx2(given: C | None, kind: type[C], name: str) -> C | None:
     if given is None or isinstance(given, kind):
         return given
     raise InvalidRequestError(f"{name} should be an httpx2.{kind.__name__}", field=name)
-
-
-def _running_loop() -> object:
-    import anyio.lowlevel
-
-    return anyio.lowlevel.current_token().native_token

@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Protocol, cast
 
 import httpx2
+
+from friendli.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
 
-_LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=5.0)
+# Many servers close what was idle for 5 s: a request that crosses that on its way would be lost.
+_LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=4.0)
 
 
 class Network(Protocol):
@@ -41,10 +45,12 @@ class RealNetwork:
     now = staticmethod(time.monotonic)
 
     def client(self) -> httpx2.Client:
-        return httpx2.Client(limits=_LIMITS, verify=_tls())
+        with _explaining_proxies():
+            return httpx2.Client(limits=_LIMITS, verify=_tls(), cookies=_no_cookies())
 
     def async_client(self) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(limits=_LIMITS, verify=_tls())
+        with _explaining_proxies():
+            return httpx2.AsyncClient(limits=_LIMITS, verify=_tls(), cookies=_no_cookies())
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -53,6 +59,24 @@ class RealNetwork:
         import anyio
 
         await anyio.sleep(seconds)
+
+
+@contextmanager
+def _explaining_proxies() -> Iterator[None]:
+    """The environment's proxies are all that can fail when a client is made."""
+    try:
+        yield
+    except ImportError as error:
+        raise InvalidRequestError("a SOCKS proxy, as in ALL_PROXY, needs: pip install 'httpx2[socks]'") from error
+    except ValueError as error:
+        raise InvalidRequestError(
+            "the environment names a proxy that cannot be used: see HTTP_PROXY, ALL_PROXY"
+        ) from error
+
+
+def _no_cookies() -> CookieJar:
+    """Takes none: what one team was given must not go along with another one's calls."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 @cache

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -13,6 +15,10 @@ from friendli._retry import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from friendli._transport.bodies import BodyBrokenError
+
+_OF_THE_TRANSFER = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 
 
 def request_of(client: httpx2.Client | httpx2.AsyncClient, send: Send) -> httpx2.Request:
@@ -58,7 +64,7 @@ def _is_untouched(response: httpx2.Response) -> bool:
 def reply_of(response: httpx2.Response, body: bytes) -> Reply:
     """The answer as data, stamped with the time."""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Reply(response.status_code, headers, body, time.time(), response)
+    return Reply(response.status_code, headers, body, time.time(), lambda: response)
 
 
 # The first class that fits decides; where none does, the request itself was at fault and trying again is no use.
@@ -73,19 +79,65 @@ _TROUBLES: tuple[tuple[type[Exception], Trouble, str, bool], ...] = (
     (httpx2.TransportError, Trouble.BROKEN, "the connection to the endpoint broke", False),
     (httpx2.TooManyRedirects, Trouble.FINAL, "the endpoint redirected too often", False),
     (httpx2.InvalidURL, Trouble.FINAL, "the address is none that can be called", False),
+    (UnicodeError, Trouble.FINAL, "the address is none that can be called", False),
     (httpx2.DecodingError, Trouble.FINAL, "the answer could not be decompressed", False),
 )
 
 
-def failed(error: httpx2.HTTPError | httpx2.StreamError | httpx2.InvalidURL, *, answered: bool) -> Failure:
+def failed(error: Exception, *, answered: bool) -> Failure:
     """What an error of the library means; `answered` tells that the head of the answer had come."""
     fits = (row[1:] for row in _TROUBLES if isinstance(error, row[0]))
     trouble, message, timed_out = next(fits, (Trouble.FINAL, "the request failed", False))
     return Failure(Trouble.FINAL if answered else trouble, message, error, timed_out)
 
 
+# UnicodeError: a host's name that is none. RuntimeError: a client that is closed.
+SENDING_ERRORS = (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError, RuntimeError)
+
+
+def unsent(error: Exception, client: httpx2.Client | httpx2.AsyncClient, *, is_own: bool) -> Failure:
+    """What an error before an answer means; raises what is none of the library's."""
+    if not isinstance(error, RuntimeError):
+        return failed(error, answered=False)
+    if not client.is_closed:
+        raise error
+    # Our own was closed by another thread meanwhile: the next attempt opens a new one.
+    return Failure(Trouble.CONNECT if is_own else Trouble.FINAL, "the HTTP client was closed", error)
+
+
+def whole_reply(response: httpx2.Response, body: bytes) -> Reply:
+    """An answer that was read whole; its response has the body, too, which was read below it."""
+    return replace(reply_of(response, body), raw=partial(_filled, response, body))
+
+
+def broken_reply(response: httpx2.Response, error: BodyBrokenError) -> Reply | Failure:
+    """An answer that broke off: one that is an error all the same keeps its status and what came of its body."""
+    return error.failure if response.is_success else whole_reply(response, error.part)
+
+
+def content_of(response: httpx2.Response) -> bytes:
+    """The body that a client's own hook has read, if it has."""
+    try:
+        return response.content
+    except httpx2.ResponseNotRead:
+        return b""
+
+
+def _filled(response: httpx2.Response, body: bytes) -> httpx2.Response:
+    headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _OF_THE_TRANSFER]
+    return httpx2.Response(
+        response.status_code,
+        headers=headers,
+        content=body,
+        request=response.request,
+        extensions=response.extensions,
+        history=response.history,
+    )
+
+
 def response_of(reply: Reply) -> httpx2.Response:
     """The open response behind a reply."""
-    if not isinstance(reply.raw, httpx2.Response):
+    response = reply.raw()
+    if not isinstance(response, httpx2.Response):
         raise TypeError("the reply is not one of this transport")
-    return reply.raw
+    return response

@@ -42,11 +42,19 @@ class CompletionsLogits(Lenient):
 
     def rows(self) -> list[array[float]]:
         """One array of C floats per token; `list(row)` or `numpy.frombuffer(row, "f")` make something else of it."""
-        values = array("f", self.raw())
+        rows = [array("f", row) for row in self.raw_rows()]
         if sys.byteorder == "big":
-            values.byteswap()
-        width = self.shape[1]
-        return [values[begin : begin + width] for begin in range(0, len(values), width)]
+            for row in rows:
+                row.byteswap()
+        return rows
+
+    def raw_rows(self) -> list[bytes]:
+        """The rows as little-endian float32; raises `ValueError` if `data` has another size than `shape`."""
+        count, width = self.shape
+        raw = self.raw()
+        if len(raw) != count * width * 4:
+            raise ValueError("output_logits: the data has another size than the shape")
+        return [raw[row * width * 4 : (row + 1) * width * 4] for row in range(count)]
 
     def raw(self) -> bytes:
         """All rows, one after the other, as little-endian float32."""

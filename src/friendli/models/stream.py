@@ -13,6 +13,8 @@ from pydantic import BaseModel
 from pydantic_core import to_json, to_jsonable_python
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from friendli.models.response import CompletionsChoice, CompletionsLogits, CompletionsLogprobs, CompletionsUsage
 
 _ONLY_IF_ASKED_FOR = "output_logits"
@@ -86,6 +88,11 @@ class StreamedCompletionsResult(_Event):
 
     def __str__(self) -> str:
         return f"data={self.data!r}"
+
+
+def keep(data: StreamedData, more: Mapping[str, object]) -> None:
+    """Add fields that are not known yet; one that has the name of something known has no place."""
+    vars(data).update((name, value) for name, value in more.items() if not hasattr(data, name))
 
 
 def _dumped(value: object, *, exclude_none: bool) -> object:

@@ -91,7 +91,7 @@ def _result(
 def _folded(index: int, choice: Choice, request: Request) -> CompletionsChoice:
     fold = CompletionFold()
     for piece in choice.pieces:
-        fold.token(index, piece.text, piece.token, piece.logprobs, piece.logits)
+        fold.token(index, piece.text, piece.token, piece.logprobs, (piece.logits,) if piece.logits else ())
     fold.finish(index, choice.finish_reason, _seed(index, request) if choice.seed is None else choice.seed)
     return CompletionsChoice.model_validate({**fold.choices()[0].model_dump(), **choice.extra})
 

@@ -193,4 +193,4 @@ def _phrase(status: int) -> str:
 
 
 def _number(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
+    return value if isinstance(value, str) else f"{value:.6f}".rstrip("0").rstrip(".")

@@ -33,6 +33,11 @@ class TokenChunk(Struct, frozen=True):
     logprobs: Logprobs | None = None
     logits: bytes | None = None
 
+    @property
+    def rows(self) -> tuple[bytes, ...]:
+        """The logits as the rows of a piece: one, or none."""
+        return () if self.logits is None else (self.logits,)
+
 
 class EndChunk(Struct, frozen=True):
     """The choice `index` is complete."""

@@ -93,7 +93,7 @@ async def fold(
         for chunk in batch:
             match chunk:
                 case TokenChunk():
-                    folded.token(chunk.index, chunk.text, chunk.token, chunk.logprobs, chunk.logits)
+                    folded.token(chunk.index, chunk.text, chunk.token, chunk.logprobs, chunk.rows)
                 case EndChunk(index=index, reason=reason, seed=seed):
                     folded.finish(index, reason, seed)
                 case UsageChunk():

@@ -172,7 +172,7 @@ class FirstShape:
     def _event(self, chunk: Chunk) -> bytes:
         match chunk:
             case TokenChunk():
-                self._fold.token(chunk.index, chunk.text, chunk.token, chunk.logprobs, chunk.logits)
+                self._fold.token(chunk.index, chunk.text, chunk.token, chunk.logprobs, chunk.rows)
                 logprobs = UNSET if chunk.logprobs is None else chunk.logprobs
                 return event(_encode(_TokenSampled(chunk.index, chunk.text, chunk.token, logprobs, _row(chunk.logits))))
             case EndChunk(index=index, reason=reason, seed=seed):
