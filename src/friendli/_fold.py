@@ -76,11 +76,6 @@ class CompletionFold:
         choice.reason, choice.seed = reason, seed
         choice.more.update(more or {})
 
-    def text(self, index: int = 0) -> str:
-        """The text of one choice so far, "" for one that has not begun."""
-        choice = self._choices.get(index)
-        return choice.text.getvalue() if choice else ""
-
     def choices(self) -> list[CompletionsChoice]:
         """The choices so far, ordered by index."""
         return [_built(index, self._choices[index]) for index in sorted(self._choices)]
@@ -103,7 +98,7 @@ def _built(index: int, choice: _Choice) -> CompletionsChoice:
 
 
 def _logprobs(lists: Mapping[str, Sequence[object]]) -> CompletionsLogprobs | None:
-    """Copies, so that a choice can be read while the fold grows; a list that no piece had is None."""
+    """A list that no piece had is None; validating copies them, so that a choice can be read while the fold grows."""
     if not lists:
         return None
-    return CompletionsLogprobs.model_validate({name: list(values) for name, values in lists.items()})
+    return CompletionsLogprobs.model_validate(lists)

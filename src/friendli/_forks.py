@@ -15,6 +15,12 @@ class Forked(Protocol):
 
 
 _kept: WeakSet[Forked] = WeakSet()
+_of_the_parent: list[object] = []
+
+
+def leave_to_parent(*things: object) -> None:
+    """Keep what a child inherited for as long as it lives: dropping it could close it, or wait for a lock for ever."""
+    _of_the_parent.extend(things)
 
 
 def renew_after_fork(thing: Forked) -> None:

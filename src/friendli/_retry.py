@@ -114,7 +114,6 @@ class DefaultRetry:
     paid: int = 0  # for the last retry
 
     RETRIES = 2
-    CAP = 20.0
     TRANSIENT_BASE = 0.05
     THROTTLED_BASE = 1.0
 
@@ -122,7 +121,7 @@ class DefaultRetry:
         if attempt >= self.RETRIES or not _is_retryable(setback):
             return None
         base = self.THROTTLED_BASE if setback.throttled else self.TRANSIENT_BASE
-        wait = self.draw() * min(self.CAP, base * 2.0**attempt) + (setback.asked_wait or 0.0)
+        wait = self.draw() * base * 2.0**attempt + (setback.asked_wait or 0.0)
         if elapsed + wait >= self.total:
             return None
         self.paid = self.budget.take(throttled=setback.throttled)

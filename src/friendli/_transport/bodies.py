@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from friendli._call import Failure
-from friendli._forks import renew_after_fork
+from friendli._forks import leave_to_parent, renew_after_fork
 from friendli._retry import Trouble
 from friendli._transport.loops import close_soon, is_trio, running_loop
 from friendli._transport.sockets import hang_up, hanging_up_after, sever
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 _DRAIN_BYTES = 64 * 2**10
 _DRAIN_SECONDS = 0.25
 _MOST_HELD = 64 * 2**10  # chunks; one read of the library holds no more bytes
-
-_inherited: list[object] = []  # by a forked child, and never dropped
 
 
 class BodyBrokenError(Exception):
@@ -92,7 +90,7 @@ class SyncBody:
     def after_fork(self) -> None:
         """Leave it to the parent: what closes it here, even by dropping it, could wait for a lock for ever."""
         self.is_ours = False
-        _inherited.append((self._response, self._chunks))
+        leave_to_parent(self._response, self._chunks)
         sever(self._response)
 
     def __del__(self) -> None:
@@ -106,11 +104,11 @@ class AsyncBody:
     def __init__(self, response: httpx2.Response, meter: Meter, *, owner: object = None) -> None:
         self._response = response
         self._owner = owner
+        self._loop = running_loop()
         self._chunks = chunks_of_async(response)
         self._meter = meter
         self.is_ours = True
         renew_after_fork(self)
-        self._loop = running_loop()
 
     async def receive(self) -> bytes | None:
         """The next chunk, None at the end; raises `BodyBrokenError`."""
@@ -164,7 +162,7 @@ class AsyncBody:
     def after_fork(self) -> None:
         """As `SyncBody` does."""
         self.is_ours = False
-        _inherited.append((self._response, self._chunks))
+        leave_to_parent(self._response, self._chunks)
         sever(self._response)
 
     def __del__(self) -> None:

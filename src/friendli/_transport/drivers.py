@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import httpx2
 
 from friendli._call import Done, Reply, Sleep, advance, life
-from friendli._forks import renew_after_fork
+from friendli._forks import leave_to_parent, renew_after_fork
 from friendli._transport import network
 from friendli._transport.bodies import LATE, AsyncBody, BodyBrokenError, Meter, SyncBody
 from friendli._transport.loops import close_soon, is_over, running_loop
@@ -40,7 +40,6 @@ AsyncClient: TypeAlias = httpx2.AsyncClient
 T = TypeVar("T")
 C = TypeVar("C", httpx2.Client, httpx2.AsyncClient)
 
-_inherited: list[_ClientsOfLoops] = []
 _GRACE = 0.05  # seconds; the HTTP library's own timeouts say more, so they go first
 _LARGEST_BODY = 64 * 2**20
 
@@ -168,7 +167,7 @@ class AsyncTransport:
 
     def after_fork(self) -> None:
         """Leave the parent its connections; they belong to a loop that does not run here, and can't even be dropped."""
-        _inherited.append(self._own)
+        leave_to_parent(self._own)
         self._own = _ClientsOfLoops()
 
     def __del__(self) -> None:
