@@ -103,7 +103,7 @@ class PieceReader:
 
     def _finish(self, choice: dict[str, object], reason: object) -> None:
         index, seed = choice.get("index"), choice.get("seed")
-        if isinstance(index, int) and isinstance(reason, str):
+        if isinstance(index, int) and isinstance(reason, str) and reason != "null":  # which the interface lists, too
             more = {name: value for name, value in choice.items() if name not in _OF_A_CHOICE and value is not None}
             self.fold.finish(index, reason, seed if isinstance(seed, int) else None, more)
 

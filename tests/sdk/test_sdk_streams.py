@@ -57,6 +57,13 @@ def test_the_bytes_may_come_in_any_pieces(caller, events):
         assert texts(caller(server_url=stub.url).events(**BODY)) == ["Hello", " you"]
 
 
+def test_a_finish_reason_that_says_null_is_none(caller):
+    pieces = [second(choices=[{"index": 0, "text": text, "finish_reason": "null"}]) for text in ("a", "b")]
+    with serving(lambda _: streamed([*pieces, data(b"[DONE]")])) as stub:
+        events = caller(server_url=stub.url).events(**BODY)
+    assert [(choice.text, choice.finish_reason) for choice in events[-1].data.choices] == [("ab", None)]
+
+
 def test_choices_may_interleave_and_end_at_different_times(caller):
     events = [
         second(choices=[{"index": 1, "text": "b", "token": 2}, {"index": 0, "text": "a", "token": 1}]),
