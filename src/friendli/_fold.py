@@ -58,9 +58,9 @@ class CompletionFold:
         `logits`: its rows, as little-endian float32.
         """
         choice = self._choices.get(index) or self._open(index)
-        choice.text.write(text)
         if token is not None:
-            choice.tokens.append(token)
+            choice.tokens.append(token)  # first: one that is no token id is refused here, and its text with it
+        choice.text.write(text)
         if logprobs is not None:
             for name in _LISTS:
                 if (more := getattr(logprobs, name)) is not None:

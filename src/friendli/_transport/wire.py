@@ -78,6 +78,7 @@ _TROUBLES: tuple[tuple[type[Exception], Trouble, str, bool], ...] = (
     (httpx2.TransportError, Trouble.BROKEN, "the connection to the endpoint broke", False),
     (httpx2.InvalidURL, Trouble.FINAL, "the address is none that can be called", False),
     (UnicodeError, Trouble.FINAL, "the address is none that can be called", False),
+    (httpx2.StreamError, Trouble.FINAL, "the answer's body was used up by a hook of the HTTP client", False),
     (httpx2.DecodingError, Trouble.FINAL, "the answer could not be decompressed", False),
 )
 
