@@ -6,7 +6,6 @@ import threading
 import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
-from weakref import WeakKeyDictionary
 
 import httpx2
 
@@ -14,7 +13,7 @@ from friendli._call import Done, Reply, Sleep, advance, life
 from friendli._forks import leave_to_parent, renew_after_fork
 from friendli._transport import network
 from friendli._transport.bodies import LATE, AsyncBody, BodyBrokenError, Meter, SyncBody
-from friendli._transport.loops import close_soon, is_over, running_loop
+from friendli._transport.loops import ClientsOfLoops
 from friendli._transport.wire import (
     SENDING_ERRORS,
     broken_reply,
@@ -135,7 +134,7 @@ class AsyncTransport:
 
     def __init__(self, client: AsyncClient | None = None) -> None:
         self._given = _httpx2(client, httpx2.AsyncClient, "async_client")
-        self._own = _ClientsOfLoops()
+        self._own = ClientsOfLoops()
         renew_after_fork(self)
 
     async def run(self, call: Call, finish: Callable[[Reply, Watch], T]) -> T:
@@ -168,7 +167,7 @@ class AsyncTransport:
     def after_fork(self) -> None:
         """Leave the parent its connections; they belong to a loop that does not run here, and can't even be dropped."""
         leave_to_parent(self._own)
-        self._own = _ClientsOfLoops()
+        self._own = ClientsOfLoops()
 
     def __del__(self) -> None:
         with suppress(Exception):
@@ -206,50 +205,6 @@ class AsyncTransport:
             return broken_reply(response, error)
         finally:
             await response.aclose()
-
-
-class _ClientsOfLoops:
-    """One client per event loop: connections can't be used from another one."""
-
-    def __init__(self) -> None:
-        self._open: WeakKeyDictionary[object, tuple[Network, AsyncClient]] = WeakKeyDictionary()
-        self._lock = threading.Lock()
-
-    def client(self, world: Network) -> AsyncClient:
-        """The client of the running loop."""
-        loop = running_loop()
-        with self._lock:
-            known = self._open.get(loop)
-            if known is not None and known[0] is world:
-                return known[1]
-            if known is not None:
-                close_soon(loop, known[1])
-            self._forget_the_closed()
-            client = world.async_client()
-            self._open[loop] = world, client
-            return client
-
-    async def aclose(self) -> None:
-        """Close them all; those of other loops soon."""
-        with self._lock:
-            own = self._open.pop(running_loop(), None)
-        if own is not None:
-            await own[1].aclose()
-        self.close_soon()
-
-    def close_soon(self) -> None:
-        """Close them, each on its loop; from any thread."""
-        with self._lock:
-            left = list(self._open.items())
-            self._open.clear()
-        for loop, (_, client) in left:
-            close_soon(loop, client)
-
-    def _forget_the_closed(self) -> None:
-        """The connections of a loop refer to it, so that it would be kept for ever."""
-        for loop in list(self._open):
-            if is_over(loop):
-                del self._open[loop]
 
 
 def _httpx2(given: C | None, kind: type[C], name: str) -> C | None:
