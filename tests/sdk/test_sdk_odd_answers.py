@@ -76,7 +76,7 @@ def test_logits_that_cannot_be_read_are_an_unreadable_stream(caller, said, gener
 def test_a_token_beyond_64_bits_is_an_unreadable_stream(caller, token, generation):
     event = as_event(generation, piece(0, "b", token=token))
     error, seen = failed(caller, errors.InvalidResponseError, SECOND[0], event)
-    assert (texts(seen), error.body) == (["Hello"], event[6:-2].decode())
+    assert (texts(seen), error.text, error.body) == (["Hello"], "Hello", event[6:-2].decode())
 
 
 def test_the_largest_token_that_fits_is_read(caller):

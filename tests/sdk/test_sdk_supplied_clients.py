@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import sys
+from collections import deque
 
 import httpx2
 import pytest
@@ -224,6 +225,24 @@ def test_a_hook_that_raises_for_a_status_does_not_keep_it_from_being_tried_again
     answers = iter([answer({}, 500), answer(RESULT)])
     with serving(lambda _: [next(answers)]) as stub:
         assert Own(kind, stub.url).hooked(strict, astrict).complete() == "Hello you"
+
+
+def consume(response):
+    deque(response.iter_raw())
+
+
+async def aconsume(response):
+    async for _ in response.aiter_raw():
+        pass
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("operation", "kind_of_error"), [("complete", errors.APIConnectionError), ("text", errors.StreamTruncatedError)]
+)
+def test_a_hook_that_has_used_the_body_up_is_named(kind, operation, kind_of_error):
+    with serving(either) as stub, pytest.raises(kind_of_error, match="hook"):
+        getattr(Own(kind, stub.url).hooked(consume, aconsume), operation)()
 
 
 # Who one is
