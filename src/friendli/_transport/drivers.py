@@ -198,13 +198,13 @@ class AsyncTransport:
             return unsent(error, client, is_own=self._given is None)
         if stays_open(send, response):
             return reply_of(response, b"")
+        body = AsyncBody(response, Meter(world.now, send.deadline, _LARGEST_BODY))
         try:
-            body = AsyncBody(response, Meter(world.now, send.deadline, _LARGEST_BODY))
             return whole_reply(response, await body.read())
         except BodyBrokenError as error:
             return broken_reply(response, error)
         finally:
-            await response.aclose()
+            await body.aclose()
 
 
 def _httpx2(given: C | None, kind: type[C], name: str) -> C | None:
