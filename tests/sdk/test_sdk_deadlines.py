@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from functools import partial
 
 import httpx2
 import pytest
 from concurrency_kit import run_under
-from sdk_stub import RESULT, serving
+from sdk_stub import RESULT, answer, serving
 from sdk_worlds import World
 
 from friendli import AsyncFriendli, SyncFriendli, errors, utils
@@ -18,7 +19,7 @@ from friendli.testing import Endpoint, completion, failure, raw, redirect
 
 ASKED = {"model": "demo", "prompt": "Hi"}
 OPERATIONS = pytest.mark.parametrize("operation", ["complete", "events"])
-MOST_LINES = 3000  # of a head that trickles, so that a call that waits for its end fails instead of hanging
+MOST_LINES = 600  # so that a call that waits for the end fails instead of hanging
 
 
 def late(caller, operation: str, kind: type[errors.SDKError], **settings: object) -> float:
@@ -99,20 +100,29 @@ def test_a_body_that_trickles_is_ended_at_the_total(caller):
 # Heads
 
 
-def head_by_head(line: bytes, over: threading.Event):
-    def script(_asked):
-        yield b"" if line.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\n"
-        for _ in range(MOST_LINES):
-            yield line
-            if over.wait(0.005):
-                break
+class Trickle:
+    """An answer whose `line` comes again and again; `ended` if nobody stopped it."""
 
-    return script
+    def __init__(self, begin: bytes, line: bytes) -> None:
+        self.begin, self.line = begin, line
+        self.over, self.ended = threading.Event(), False
+
+    def __call__(self, _asked):
+        yield self.begin
+        for _ in range(MOST_LINES):
+            yield self.line
+            if self.over.wait(0.005):
+                return
+        self.ended = True
 
 
 @pytest.mark.parametrize("operation", ["complete", "stream"])
-@pytest.mark.parametrize("line", [b"x: y\r\n", b"HTTP/1.1 102 Processing\r\n\r\n"], ids=["headers", "1xx"])
-def test_an_async_call_does_not_wait_for_a_head_that_trickles(run, line, operation):
+@pytest.mark.parametrize(
+    ("begin", "line"),
+    [(b"HTTP/1.1 200 OK\r\n", b"x: y\r\n"), (b"", b"HTTP/1.1 102 Processing\r\n\r\n")],
+    ids=["headers", "1xx"],
+)
+def test_an_async_call_does_not_wait_for_a_head_that_trickles(run, begin, line, operation):
     async def main(url):
         timeout = utils.TimeoutConfig(total_ms=150, stream_total_ms=150)
         async with AsyncFriendli(server_url=url, timeout_ms=timeout, retry_config=None) as client:
@@ -120,11 +130,11 @@ def test_an_async_call_does_not_wait_for_a_head_that_trickles(run, line, operati
                 await getattr(client.dedicated.completions, operation)(**ASKED)
         assert (caught.value.status_code, caught.value.attempts) == (-1, 1)
 
-    over = threading.Event()
-    with serving(head_by_head(line, over)) as stub:
+    trickle = Trickle(begin, line)
+    with serving(trickle) as stub:
         run(main, stub.url)
-        assert not over.is_set()
-        over.set()
+        assert not trickle.ended
+        trickle.over.set()
 
 
 # Waits between attempts
@@ -171,3 +181,34 @@ def test_a_timeout_that_a_call_gives_is_not_shared_with_the_next_one():
         with pytest.raises(errors.APITimeoutError):
             client.dedicated.completions.complete(**ASKED, timeout_ms=1000)
         assert client.dedicated.completions.complete(**ASKED).choices[0].text == "Hi"
+
+
+# Given up in the middle
+
+
+def test_an_async_answer_that_is_given_up_half_read_leaves_no_trace(run):
+    """Under trio, what is left of a generator is a warning, and warnings are errors here."""
+
+    async def main(url):
+        async with AsyncFriendli(server_url=url, timeout_ms=150, retry_config=None) as client:
+            with pytest.raises(errors.APITimeoutError):
+                await client.dedicated.completions.complete(**ASKED)
+            gc.collect()
+
+    trickle = Trickle(answer(RESULT, content_length="1000000"), b" ")
+    with serving(trickle) as stub:
+        run(main, stub.url)
+        assert not trickle.ended
+        trickle.over.set()
+
+
+def test_an_async_answer_that_is_too_large_leaves_no_trace(run):
+    async def main():
+        async with AsyncFriendli() as client:
+            with pytest.raises(errors.APIConnectionError, match="too large"):
+                await client.dedicated.completions.complete(**ASKED)
+            gc.collect()
+
+    with Endpoint(raw([b" " * 2**20] * 66, then="stall")) as endpoint:
+        run(main)
+    assert endpoint.open_streams == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 import warnings
 import weakref
@@ -312,24 +313,31 @@ def falling_silent(asked):
     return [STREAM_HEAD, chunk(SECOND[0])] if asked.json.get("stream") else echo(asked)
 
 
+def reads_from_a_socket(thread: int) -> bool:
+    frame = sys._current_frames().get(thread)
+    return frame is not None and frame.f_code.co_filename.endswith("sync.py") and frame.f_code.co_name == "read"
+
+
 def test_a_stream_can_be_closed_by_another_thread_while_one_waits_in_it():
     def work(number):
-        if number:
-            assert reading.wait(LATEST)
-            return stream.close()
-        next(stream)
-        reading.set()
-        return list(stream)
+        if number == 0:
+            next(stream)
+            reader.append(threading.get_ident())
+            return list(stream)
+        tries = iter(range(1000 * LATEST))
+        while not (reader and reads_from_a_socket(reader[0])) and next(tries, None) is not None:
+            pause.wait(0.001)
+        return stream.close()
 
-    ends, reading = [], threading.Event()
+    ends, reader, pause = [], [], threading.Event()
     with serving(falling_silent) as stub, SyncFriendli(server_url=stub.url, hooks=Hooks(end=ends.append)) as client:
         stream = client.dedicated.completions.stream(**BODY)
         read, closed = in_threads(2, work)
         assert stub.gone.wait(LATEST)
         assert text_of(client) == "Hi"
     assert closed is None
-    assert read == [] or (isinstance(read, errors.StreamTruncatedError) and read.text == "Hello")
-    assert len(ends) == 2
+    assert isinstance(read, errors.StreamTruncatedError)
+    assert (read.text, len(ends)) == ("Hello", 2)
 
 
 def test_a_stream_can_be_closed_by_another_task_while_one_waits_in_it(run):
@@ -371,6 +379,31 @@ def test_an_interrupted_wait_calls_the_end_hook_at_once():
             client.dedicated.completions.complete(**ASKED)
         assert [(end.finished, end.error) for end in ends] == [(False, None)]
         assert caught.tb is not None
+
+
+class InterruptedBody(httpx2.SyncByteStream):
+    closed = False
+
+    def __iter__(self):
+        yield b" "
+        raise KeyboardInterrupt
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+def test_an_interrupted_read_hangs_up_while_the_interruption_is_held(kind):
+    body = InterruptedBody()
+    world = World(lambda _: httpx2.Response(200, headers={"content-type": kind}, stream=body))
+    with network.replaced(world), SyncFriendli() as client:
+        completions = client.dedicated.completions
+        call = (
+            completions.complete if kind == "application/json" else lambda **asked: completions.stream(**asked).text()
+        )
+        with pytest.raises(KeyboardInterrupt) as caught:
+            call(**ASKED)
+        assert (caught.tb is not None, body.closed) == (True, True)
 
 
 # Forks and event loops

@@ -28,6 +28,7 @@ class Own:
 
     def __init__(self, kind: str, url: str = "http://host", **options: object) -> None:
         self.kind, self.url, self.options = kind, url, options
+        self.settings = {"server_url": url, "timeout_ms": 10_000}
 
     def complete(self, **call: object) -> str:
         return self._run("complete", call).choices[0].text
@@ -43,14 +44,14 @@ class Own:
         if self.kind == "async":
             return asyncio.run(self._run_async(operation, call))
         with httpx2.Client(**self.options) as own:
-            completions = SyncFriendli("flp_t", server_url=self.url, client=own).dedicated.completions
+            completions = SyncFriendli("flp_t", client=own, **self.settings).dedicated.completions
             if operation == "text":
                 return completions.stream(**call).text()
             return (completions if operation == "complete" else completions.with_raw_response).complete(**call)
 
     async def _run_async(self, operation: str, call: dict[str, object]):
         async with httpx2.AsyncClient(**self.options) as own:
-            completions = AsyncFriendli("flp_t", server_url=self.url, async_client=own).dedicated.completions
+            completions = AsyncFriendli("flp_t", async_client=own, **self.settings).dedicated.completions
             if operation == "text":
                 return await (await completions.stream(**call)).text()
             return await (completions if operation == "complete" else completions.with_raw_response).complete(**call)
