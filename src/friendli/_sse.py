@@ -74,7 +74,7 @@ class SSEDecoder:
                 self._forget()
         if chunk.endswith(b"\r"):
             self._swallow_lf = True
-        held = self._pieces or self._data or self._event or self._swallow_lf or self._first_line
+        held = self._pieces or self._data or self._event or self._first_line
         self._between_blocks = not held and self._retry is None
 
     def _content(self, line: bytes) -> bytes:

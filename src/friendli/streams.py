@@ -82,8 +82,6 @@ class CompletionStream(_Answered, Closing):
         """Stop here; iterating further ends at once. Closing again does nothing."""
         if not self._body.is_ours:  # forked: what the parent's thread does with it goes on there
             return
-        if not self._reader.done:
-            self._body.close()
         with suppress(ValueError):  # another thread waits in it, and is woken by the end of the connection
             self._events.close()
         self._body.close()
@@ -120,8 +118,6 @@ class AsyncCompletionStream(_Answered, AsyncClosing):
         """Stop here; iterating further ends at once. Closing again does nothing."""
         if not self._body.is_ours:  # forked: what the parent's loop does with it goes on there
             return
-        if not self._reader.done:
-            await self._body.aclose()
         with suppress(RuntimeError):  # another task waits in it, and is woken by the end of the connection
             await self._events.aclose()
         await self._body.aclose()
