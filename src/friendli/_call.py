@@ -15,17 +15,15 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from friendli._answers import connection_error, status_error
-from friendli._checks import headers_of
 from friendli._redirect import MOST_REDIRECTS, next_hop, redirect_advice
 from friendli._retry import Setback, Trouble
 from friendli._watch import Watch
 from friendli.errors import SDKError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping
 
     from friendli._retry import RetryPolicy
-    from friendli._watch import Listener
 
 _SHORTEST_ATTEMPT = 0.001  # seconds; a sleep may overshoot the deadline, and no timeout may be negative
 _LONGEST_WAIT_HINT = "; it asks to wait {asked:g} s, longer than this call may wait"
@@ -48,7 +46,7 @@ class Call:
 
     `headers` hold everything but the token, which `authorization` gives anew for each attempt (None: no header).
     No attempt begins more than `patience` after the call's begin, which is less than the total where a stream may run
-    for long. All in seconds.
+    for long. All in seconds. `watched` makes the watch from the clock.
     """
 
     url: str
@@ -59,16 +57,13 @@ class Call:
     policy: RetryPolicy = field(repr=False)
     patience: float
     authorization: Callable[[], str | None] = field(repr=False)
-    listeners: Sequence[Listener] = ()
+    watched: Callable[[Callable[[], float]], Watch] = field(default=Watch, repr=False)
     method: str = "POST"
 
     def attempt(self, watch: Watch) -> Send:
         """The next attempt's request."""
         authorization = self.authorization()
-        headers = dict(self.headers)
-        watch.request(headers)
-        if self.listeners:
-            headers = headers_of(headers)
+        headers = watch.request(dict(self.headers))
         if authorization is not None:
             headers.setdefault("authorization", authorization)
         deadline = watch.begun + self.limits.total
@@ -158,7 +153,7 @@ def advance(flow: Generator[Effect, Outcome, T], outcome: Outcome) -> Effect | D
 
 def life(call: Call, clock: Callable[[], float], finish: Callable[[Reply, Watch], T]) -> Generator[Effect, Outcome, T]:
     """Attempt and wait until there is a good answer, and return what `finish` makes of it; raises `SDKError`."""
-    watch = Watch(call.listeners, clock)
+    watch = call.watched(clock)
     try:
         return finish((yield from _attempts(call, watch)), watch)
     except SDKError as error:

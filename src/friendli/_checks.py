@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 from friendli.errors import InvalidRequestError
-from friendli.hooks import Hooks
 from friendli.utils import RetryConfig, TimeoutConfig, Unset
 
 if TYPE_CHECKING:
     from friendli._log import Logger
+    from friendli.hooks import Hooks
 
 Token: TypeAlias = str | Callable[[], str]
 Timeout: TypeAlias = int | TimeoutConfig
@@ -145,7 +145,11 @@ def timeout_of(timeout: object) -> TimeoutConfig:
 
 def hooks_of(given: object) -> tuple[Hooks, ...]:
     """Hooks in a row."""
-    hooks = () if given is None else (given,) if isinstance(given, Hooks) else given
+    if given is None:
+        return ()
+    from friendli.hooks import Hooks
+
+    hooks = (given,) if isinstance(given, Hooks) else given
     if not isinstance(hooks, list | tuple):
         raise _refusal("hooks", "a friendli.hooks.Hooks, or several in a list")
     if not all(isinstance(one, Hooks) for one in hooks):

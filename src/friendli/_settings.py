@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
@@ -29,9 +30,7 @@ from friendli._checks import (
 from friendli._forks import renew_after_fork
 from friendli._retry import ConfiguredRetry, DefaultRetry, NoRetry, RetryBudget
 from friendli._version import VERSION
-from friendli._watch import Listener
 from friendli.errors import InvalidRequestError
-from friendli.hooks import CallInfo
 from friendli.utils import UNSET, Unset
 
 if TYPE_CHECKING:
@@ -137,9 +136,12 @@ class Settings:
         call = self.call(content, options, stream=stream, path=self.path)
         if not self.hooks:
             return call
+        from friendli._hooked import HookedWatch
+        from friendli.hooks import CallInfo
+
         key = call.headers["idempotency-key"]
         info = CallInfo("stream" if stream else "complete", shown(call.url), key, body)
-        return replace(call, listeners=[Listener(hooks, info) for hooks in self.hooks])
+        return replace(call, watched=partial(HookedWatch, info, self.hooks))
 
     def call(
         self, content: bytes, options: CallOptions, *, path: str, stream: bool = False, method: str = "POST"

@@ -119,6 +119,6 @@ def test_no_repr_shows_a_token_or_a_prompt():
     call = Call(
         "http://x", {"authorization": "secret"}, b"secret", False, Limits(1, 1, 1), NoRetry(), 1, lambda: "secret"
     )
-    send = call.attempt(Watch((), lambda: 0.0))
+    send = call.attempt(Watch(lambda: 0.0))
     shown = [repr(thing) for thing in (client, client._settings, call, send, reply(b"secret"))]
     assert "secret" not in " ".join(shown)

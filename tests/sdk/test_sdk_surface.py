@@ -76,7 +76,9 @@ def test_the_client_knows_nothing_of_its_twin_for_tests():
     assert not [path for path in ours if any(name.startswith("friendli.testing") for name in imports_of(path))]
 
 
-@pytest.mark.parametrize("core", ["_answers", "_call", "_fold", "_reader", "_redirect", "_retry", "_sse", "_watch"])
+@pytest.mark.parametrize(
+    "core", ["_answers", "_call", "_fold", "_pieces", "_reader", "_redirect", "_retry", "_sse", "_watch"]
+)
 def test_the_cores_do_no_io_and_read_no_clock(core):
     path = next(path for path in SOURCES if path.stem == core)
     assert not imports_of(path) & {"time", "socket", "asyncio", "anyio", "os"}
