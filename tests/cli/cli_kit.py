@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -40,6 +41,8 @@ def run(*args: str, stdin: str | bytes | None = None, **env: str) -> Result:
 
 def start(*args: str, code: str | None = None) -> subprocess.Popen[str]:
     """The command in a process and a process group of its own; `code` runs in its place."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background, and inherited
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     program = ["-c", code] if code else ["-m", "friendli.cli"]
     return subprocess.Popen(
         [sys.executable, *program, *args],
