@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
-_REQUEST_ID = "x-request-id"
 _LONGEST_LINE = 2_000  # characters
 
 
@@ -62,7 +61,7 @@ def status_error(reply: Reply, *, advice: str = "", retry_after: float | None = 
         reply.body.decode("utf-8", "replace"),
         reply.raw(),
         headers=reply.headers,
-        request_id=complaint.request_id or reply.headers.get(_REQUEST_ID),
+        request_id=complaint.request_id or reply.request_id,
         type=complaint.type,
         field=complaint.field,
         retry_after=retry_after,
@@ -77,15 +76,15 @@ def connection_error(failure: Failure) -> SDKError:
     return error
 
 
-def mismatch(reply: Reply, message: str) -> InvalidResponseError:
-    """The error for a good status with content that does not fit."""
+def mismatch(reply: Reply, message: str, *, event: str | None = None) -> InvalidResponseError:
+    """The error for a good status with content that does not fit; `event` is the part of a stream that does not."""
     return InvalidResponseError(
         message,
         reply.status,
-        reply.body.decode("utf-8", "replace"),
+        reply.body.decode("utf-8", "replace") if event is None else event,
         reply.raw(),
         headers=reply.headers,
-        request_id=reply.headers.get(_REQUEST_ID),
+        request_id=reply.request_id,
     )
 
 

@@ -120,6 +120,11 @@ class Reply:
     wall: float
     raw: Callable[[], object] = field(default=lambda: None, repr=False)
 
+    @property
+    def request_id(self) -> str | None:
+        """The endpoint's name for the request."""
+        return self.headers.get("x-request-id")
+
 
 @dataclass(frozen=True)
 class Failure:

@@ -43,13 +43,10 @@ class HookedWatch(Watch):
         return headers_of(headers)
 
     def response(self, reply: Reply) -> None:
-        request_id = reply.headers.get("x-request-id")
         for each in self._hooks:
             if each.response is not None:
-                elapsed = self.elapsed()
-                each.response(
-                    ResponseEvent(self._call, self.attempts, reply.status, reply.headers, request_id, elapsed)
-                )
+                said = reply.status, reply.headers, reply.request_id
+                each.response(ResponseEvent(self._call, self.attempts, *said, self.elapsed()))
 
     def retry(self, error: SDKError, wait: float) -> None:
         super().retry(error, wait)

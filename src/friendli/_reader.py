@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from friendli._answers import mismatch
 from friendli._pieces import NOT_FITTING, MisfitError, PieceReader, ReportedError
 from friendli._sse import EventTooLargeError, SSEDecoder
 from friendli.errors import APIStreamError, InvalidResponseError, SDKError, StreamTruncatedError
@@ -121,7 +122,9 @@ class StreamReader:
         return error
 
     def _truncated(self, message: str) -> SDKError:
-        error = StreamTruncatedError(message, self._reply.status, headers=self._reply.headers, request_id=self._id)
+        error = StreamTruncatedError(
+            message, self._reply.status, headers=self._reply.headers, request_id=self._reply.request_id
+        )
         error.choices = self._pieces.fold.choices()
         return self._told(error)
 
@@ -132,7 +135,7 @@ class StreamReader:
             data,
             self._reply.raw(),
             headers=self._reply.headers,
-            request_id=complaint.request_id or self._id,
+            request_id=complaint.request_id or self._reply.request_id,
             type=complaint.type,
             field=complaint.field,
         )
@@ -140,17 +143,6 @@ class StreamReader:
         return error
 
     def _invalid(self, message: str, data: str = "") -> InvalidResponseError:
-        error = InvalidResponseError(
-            message,
-            self._reply.status,
-            data,
-            self._reply.raw(),
-            headers=self._reply.headers,
-            request_id=self._id,
-        )
+        error = mismatch(self._reply, message, event=data)
         error.choices = self._pieces.fold.choices()
         return error
-
-    @property
-    def _id(self) -> str | None:
-        return self._reply.headers.get("x-request-id")

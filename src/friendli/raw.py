@@ -26,7 +26,7 @@ class RawResponse(Generic[T]):
     def __init__(self, reply: Reply, watch: Watch, parsed: T) -> None:
         self.status_code = reply.status
         self.headers: Mapping[str, str] = reply.headers
-        self.request_id = reply.headers.get("x-request-id")
+        self.request_id = reply.request_id
         self.content = reply.body
         self.retries_taken = watch.attempts - 1
         self.elapsed = watch.elapsed()

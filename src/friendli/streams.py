@@ -31,7 +31,7 @@ class _Answered:
     @property
     def request_id(self) -> str | None:
         """The endpoint's name for this request."""
-        return self._reply.headers.get("x-request-id")
+        return self._reply.request_id
 
     @property
     def response(self) -> object:
