@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from friendli_endpoint.config import EndpointSettings, ServerSettings, Settings, load_settings
+from friendli_endpoint.config import EndpointSettings, ServerSettings, Settings, TeamSettings, load_settings
 from friendli_endpoint.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -93,6 +93,36 @@ def test_a_route_that_no_path_can_name_is_told_by_flag_as_well(route: str) -> No
         load_settings(endpoint={"adapters": {route: "/p"}})
 
 
+TWO = """
+[teams.default]
+max_requests = 4
+
+[teams.acme]
+requests_per_minute = 60
+
+[endpoints.a]
+sleep_after_seconds = 300
+
+[endpoints.b]
+threads = 1
+"""
+
+
+def test_a_file_has_several_endpoints_and_flags_must_say_which_they_mean(tmp_path: Path) -> None:
+    path = _file(tmp_path, TWO)
+    assert set(load_settings(path, endpoint={"threads": None}).endpoints) == {"a", "b"}
+    assert load_settings(path, endpoint_id="a", endpoint={"threads": 3}).endpoints["a"].threads == 3
+    with pytest.raises(ConfigError, match="has 2 endpoints; say with --endpoint-id which the flags mean"):
+        load_settings(path, endpoint={"threads": 3})
+
+
+def test_a_team_without_a_table_has_the_limits_of_the_default_team(tmp_path: Path) -> None:
+    settings = load_settings(_file(tmp_path, TWO))
+    assert settings.team("acme") == TeamSettings(requests_per_minute=60)
+    assert settings.team("other") == TeamSettings(max_requests=4)
+    assert Settings().team("other") == TeamSettings()
+
+
 def test_flags_alone_make_an_endpoint() -> None:
     settings = load_settings(endpoint_id="mine", endpoint={"model": "/some/file.gguf"}, server={"port": 0})
     assert settings.endpoint == ("mine", EndpointSettings(model="/some/file.gguf"))
@@ -138,7 +168,10 @@ WRONG = {
         '[endpoints.a]\nmax_adapters = 1\n[endpoints.a.adapters]\nb = "x"\nc = "x"\n',
         "endpoints.a.adapters are 2, more than max_adapters, 1",
     ),
-    "two endpoints": ("[endpoints.a]\n[endpoints.b]\n", "a, b are 2 endpoints; one server serves one"),
+    "second endpoint": ("[endpoints.a]\n[endpoints.b]\nthreads = 0\n", "endpoints.b.threads: Expected `int` >= 1"),
+    "unknown team key": ("[teams.a]\nmax_request = 1\n", "did you mean teams.a.max_requests?"),
+    "bad team": ('[teams."a b"]\n', "'a b' cannot be a team"),
+    "team limit": ("[teams.a]\ntokens_per_minute = 0\n", "teams.a.tokens_per_minute: Expected `int` >= 1"),
     "bad id": ('[endpoints."a:b"]\n', "'a:b' cannot be an endpoint id"),
     "not loopback": ('[server]\nhost = "0.0.0.0"\n', "so it needs a token"),
     "not TOML": ("[server\n", "is not valid TOML"),
