@@ -16,6 +16,7 @@ ROOMS = {
         "friendli_endpoint.hub",
         "friendli_endpoint.text",
         "friendli_endpoint.server",
+        "friendli_endpoint.usage",
     },
     "friendli_endpoint": set(),
     "friendli_endpoint.hub": {"friendli_endpoint"},
@@ -29,9 +30,11 @@ ROOMS = {
     },
     "friendli_endpoint.sampling": {"friendli_endpoint.engine"},  # the vocabulary alone, see below
     "friendli_endpoint.model": {"friendli_endpoint", "friendli_endpoint.files", "friendli_endpoint.engine"},
+    "friendli_endpoint.usage": {"friendli_endpoint"},
     "friendli_endpoint.server": {
         "friendli",
         "friendli_endpoint",
+        "friendli_endpoint.usage",
         "friendli_endpoint.engine",
         "friendli_endpoint.text",
         "friendli_endpoint.hub",
@@ -47,6 +50,7 @@ HOMES = {
     "fastapi": {"friendli_endpoint.server"},
     "starlette": {"friendli_endpoint.server"},
     "uvicorn": {"friendli_endpoint.server"},
+    "sqlite3": {"friendli_endpoint.usage"},
     "typer": {"friendli.cli"},
     "opentelemetry": {"friendli"},
 }

@@ -5,6 +5,7 @@ EndpointError                  a sentence for a person: what is wrong and what w
 ├── ModelError                 a model file or folder that cannot be served
 ├── AdapterError               a LoRA adapter that cannot be served on this model
 ├── HubError                   a model that cannot be found or fetched
+├── LedgerError                what was used cannot be kept or read now; the request is not at fault
 ├── RequestError               one request is wrong; carries the field and the HTTP status
 └── EngineError                the engine failed or is gone; the request is not at fault
     └── EngineFullError       no room now; carries when to come back
@@ -31,6 +32,10 @@ class AdapterError(EndpointError):
 
 class HubError(EndpointError):
     """A model name is unknown, or its files could not be fetched."""
+
+
+class LedgerError(EndpointError):
+    """What requests used cannot be kept or read now."""
 
 
 class RequestError(EndpointError):
