@@ -50,7 +50,7 @@ HOMES = {
     "fastapi": {"friendli_endpoint.server"},
     "starlette": {"friendli_endpoint.server"},
     "uvicorn": {"friendli_endpoint.server"},
-    "sqlite3": {"friendli_endpoint.usage"},
+    "sqlite3": {"friendli_endpoint.usage", "friendli_endpoint.access"},
     "typer": {"friendli.cli"},
     "opentelemetry": {"friendli"},
 }

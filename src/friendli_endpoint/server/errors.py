@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from starlette.exceptions import HTTPException
 
-from friendli_endpoint.errors import EngineError, EngineFullError, RequestError
+from friendli_endpoint.errors import EngineError, EngineFullError, LedgerError, RequestError
 from friendli_endpoint.server.limits import ClientLeftError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def problem_of(error: Exception) -> Problem:
             return Problem(429, str(error), headers=_retry_after(error.retry_after))
         case UnavailableError():
             return Problem(503, str(error), headers=_retry_after(error.retry_after))
-        case EngineError():
+        case EngineError() | LedgerError():
             return Problem(503, str(error), headers=_retry_after(1.0))
         case HTTPException():
             headers = tuple((name.lower().encode(), value.encode()) for name, value in (error.headers or {}).items())

@@ -59,7 +59,7 @@ class Ledger:
         return self._writer.unwritten
 
     def begin(self, who: Who) -> Entry:
-        """Count a request in. Raises `LedgerError` when there is no room, `RequestError` for names that are too long."""
+        """Count a request in. Raises `LedgerError` when there is no room, `RequestError` for names too long."""
         slot = self._journal.take()
         begun = Begun(who, int(self._clock() * 1000))
         try:
