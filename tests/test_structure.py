@@ -13,12 +13,14 @@ ROOMS = {
     "friendli.cli": {
         "friendli",
         "friendli_endpoint",
+        "friendli_endpoint.access",
         "friendli_endpoint.hub",
         "friendli_endpoint.text",
         "friendli_endpoint.server",
         "friendli_endpoint.usage",
     },
     "friendli_endpoint": set(),
+    "friendli_endpoint.access": {"friendli_endpoint"},
     "friendli_endpoint.hub": {"friendli_endpoint"},
     "friendli_endpoint.files": {"friendli_endpoint"},
     "friendli_endpoint.text": {"friendli_endpoint", "friendli_endpoint.files"},
@@ -34,6 +36,7 @@ ROOMS = {
     "friendli_endpoint.server": {
         "friendli",
         "friendli_endpoint",
+        "friendli_endpoint.access",
         "friendli_endpoint.usage",
         "friendli_endpoint.engine",
         "friendli_endpoint.text",

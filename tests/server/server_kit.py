@@ -74,7 +74,7 @@ class Server:
 
     engine: FakeEngine
     client: httpx2.AsyncClient
-    url: str = "http://test"
+    url: str = "http://127.0.0.1"
     stop: Stop = field(default_factory=Stop)
 
     async def post(self, headers: dict[str, str] | None = None, **fields: object) -> httpx2.Response:
@@ -128,7 +128,7 @@ async def in_process(
     await deployment.start()
     app = create_app(deployment, settings(**limits))
     transport = httpx2.ASGITransport(app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         yield Server(engine, client)
 
 

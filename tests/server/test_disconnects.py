@@ -24,7 +24,7 @@ async def _ask(server: Server, **fields: object) -> tuple[asyncio.StreamReader, 
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     content = json.dumps(body(max_tokens=300, **fields)).encode()
     head = (
-        "POST /dedicated/v1/completions HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+        "POST /dedicated/v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(content)}\r\n\r\n"
     )
     writer.write(head.encode() + content)

@@ -93,7 +93,7 @@ def test_a_body_that_comes_too_slowly_is_408() -> None:
     async def scenario(server: Server) -> None:
         address = urlsplit(server.url)
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
-        head = f"POST {COMPLETIONS_PATH} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+        head = f"POST {COMPLETIONS_PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: 50\r\n\r\n{{".encode())
         reply = await reader.read()
         assert reply.startswith(b"HTTP/1.1 408 ")

@@ -67,7 +67,7 @@ def test_a_client_that_does_not_read_has_left_and_its_place_is_free() -> None:
         silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         silent.connect((address.hostname, address.port))
         content = json.dumps(body(max_tokens=100_000, stream=True)).encode()
-        head = f"POST {COMPLETIONS_PATH} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+        head = f"POST {COMPLETIONS_PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         silent.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
         await until(lambda: bool(server.engine.live))
         assert (await server.post()).status_code == 429

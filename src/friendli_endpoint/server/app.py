@@ -8,6 +8,7 @@ from starlette.routing import Route, Router
 
 from friendli_endpoint.server.auth import BearerAuth
 from friendli_endpoint.server.completions import Completions
+from friendli_endpoint.server.doors import Door
 from friendli_endpoint.server.errors import ErrorBoundary
 from friendli_endpoint.server.health import Gate, Health, Ready
 from friendli_endpoint.server.limits import Admission, HeaderLimit
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
 COMPLETIONS_PATH = "/dedicated/v1/completions"
 ADAPTERS_PATH = "/dedicated/v1/endpoints/{endpoint_id}/adapters"
 OPENAPI_PATH = "/openapi.json"
-USER_PATHS = frozenset({COMPLETIONS_PATH, OPENAPI_PATH})
-"""Where a token is enough that is no admin's."""
+DOORS = (
+    Door(COMPLETIONS_PATH, "POST", "complete"),
+    Door("/health", "GET", "nothing"),
+    Door("/ready", "GET", "nothing"),
+    Door(OPENAPI_PATH, "GET", "token"),
+)
+"""What needs no admin's token."""
 
 
 class App:
@@ -44,7 +50,7 @@ class App:
             Route(adapter_path, AdapterRoute(self.management), methods=["GET", "PUT", "DELETE"]),
         )
         router = Router(self.routes, redirect_slashes=False)
-        self._app: ASGIApp = ErrorBoundary(HeaderLimit(BearerAuth(router, settings, USER_PATHS)))
+        self._app: ASGIApp = ErrorBoundary(HeaderLimit(BearerAuth(router, settings, DOORS)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

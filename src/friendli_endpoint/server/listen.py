@@ -30,12 +30,13 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def base_url(listener: socket.socket) -> str:
-    """Where a client on this machine finds the socket."""
+def base_url(listener: socket.socket, *, secure: bool = False) -> str:
+    """Where a client on this machine finds the socket; `secure`: it speaks TLS there."""
     host, port = listener.getsockname()[:2]
     if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
         host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if secure else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _sentence(error: OSError, host: str, port: int) -> str:
