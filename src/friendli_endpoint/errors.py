@@ -8,7 +8,8 @@ EndpointError                  a sentence for a person: what is wrong and what w
 ├── LedgerError                what was used cannot be kept or read now; the request is not at fault
 ├── RequestError               one request is wrong; carries the field and the HTTP status
 └── EngineError                the engine failed or is gone; the request is not at fault
-    └── EngineFullError       no room now; carries when to come back
+    ├── EngineFullError       no room now; carries when to come back
+    └── PoisonError           the request ends the engine whenever it is tried, so it is refused for a while
 """
 
 from __future__ import annotations
@@ -61,3 +62,7 @@ class EngineFullError(EngineError):
     def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class PoisonError(EngineError):
+    """The engine has ended again and again under this request, or under one that asks the same."""

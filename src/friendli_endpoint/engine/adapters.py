@@ -43,6 +43,11 @@ class Adapters:
         self._loaded: set[str] = set()
         self._dropped: set[str] = set()
 
+    @property
+    def loaded(self) -> int:
+        """How many are loaded."""
+        return len(self._loaded)
+
     def add(self, key: str, path: str) -> None:
         """Queue an adapter, to be loaded in its turn. ValueError when the key is in use."""
         if self.has(key):

@@ -66,6 +66,11 @@ class Admission:
         """Whether `admit` has something to do."""
         return bool(self._refused) or bool(self._due()) or self._adapters.busy(self._adapters_in_use)
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a grammar or an adapter."""
+        return len(self._pending)
+
     def submit(self, request: Request) -> None:
         """Into the roster, at once or when its grammar and its adapter are there."""
         problem = _problem(request, self._card) or self._problem_of_adapter(request.adapter)

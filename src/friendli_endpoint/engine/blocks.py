@@ -35,6 +35,16 @@ class BlockPool:
         """How many blocks can be allocated now."""
         return len(self._free) + len(self._idle)
 
+    @property
+    def held(self) -> int:
+        """How many blocks somebody holds."""
+        return self._count - self.available
+
+    @property
+    def idle(self) -> int:
+        """How many nobody holds, but a prefix may find."""
+        return len(self._idle)
+
     def allocate(self) -> int:
         """A block for one holder, its content undefined; there must be one available."""
         if self._free:

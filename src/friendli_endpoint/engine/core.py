@@ -8,9 +8,10 @@ from friendli_endpoint.engine.adapters import Adapters
 from friendli_endpoint.engine.admission import Admission
 from friendli_endpoint.engine.batch import batch_of
 from friendli_endpoint.engine.booking import book
+from friendli_endpoint.engine.meter import Meter
 from friendli_endpoint.engine.roster import Roster
 from friendli_endpoint.engine.scheduler import Scheduler
-from friendli_endpoint.engine.vocabulary import Abort, AddAdapter, DropAdapter, Submit
+from friendli_endpoint.engine.vocabulary import Abort, AddAdapter, DropAdapter, Pulse, Submit
 from friendli_endpoint.sampling.draw import Draw
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class EngineCore:
         self._adapters = Adapters(model, wake)
         self._admission = Admission(model.card, self._roster, self._adapters, grammars, wake)
         self._scheduler = Scheduler(self._roster, limits, model.card.adapters)
+        self._meter = Meter()
         self._verify = verify
 
     @property
@@ -77,10 +79,30 @@ class EngineCore:
             prepared = self._sampler.prepare(self._draws(plan))
             self._model.copy_blocks(plan.copies)
             logits = self._model.forward(batch_of(plan))
+            self._meter.count(plan)
             events += book(self._roster, plan, self._sampler.finish(logits, prepared), self._admission.begin_again)
         if self._verify or not self._roster.busy:
             self._roster.check_integrity()
         return events
+
+    def pulse(self, number: int) -> Pulse:
+        """Where the core stands, in answer to the ping of this number."""
+        roster, tables = self._roster, self._roster.tables
+        return Pulse(
+            number,
+            forwards=self._meter.forwards,
+            rows=self._meter.rows,
+            prefill_tokens=self._meter.prefill_tokens,
+            decode_tokens=self._meter.decode_tokens,
+            cached_tokens=roster.cached_tokens,
+            preemptions=roster.preemptions,
+            running=len(roster.running),
+            waiting=len(roster.waiting) + self._admission.waiting,
+            kv_blocks=self._model.card.kv_blocks,
+            kv_blocks_used=tables.held,
+            kv_blocks_cached=tables.idle,
+            adapters=self._adapters.loaded,
+        )
 
     def close(self) -> None:
         """Give up what has not begun to be loaded, and wait a while for what has."""

@@ -8,11 +8,13 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from friendli_endpoint.engine.meter import Meter
 from friendli_endpoint.engine.vocabulary import (
     AdapterCard,
     Finished,
     ModelCard,
     Prefilled,
+    Pulse,
     Request,
     Sampled,
     Scores,
@@ -52,6 +54,8 @@ class FakeEngine:
 
     `adapters` holds the paths of those that are there by key, `adding` the keys of those that are on their way,
     `dropped` of those that were there; all of them have the card `FAKE_ADAPTER`. A request for another key fails.
+
+    `pulse` counts as if each request had forwards of its own; `restarts` is what it was set to.
     """
 
     def __init__(
@@ -72,15 +76,19 @@ class FakeEngine:
         self.dropped: list[str] = []
         self.refuse_adapters_with: Exception | None = None
         """Raised for every adapter that is to be added, when set."""
+        self.restarts = 0
         self._card = card
         self._script = script
+        self._most_rows = rows
         self._rows = asyncio.Semaphore(rows)
+        self._meter = Meter()
         self._step_seconds = step_seconds
         self._moving = asyncio.Event()
         self._moving.set()
         self._taking_adapters = asyncio.Event()
         self._taking_adapters.set()
         self._ready = False
+        self._closed = False
 
     @property
     def card(self) -> ModelCard:
@@ -94,14 +102,31 @@ class FakeEngine:
     def ready(self, ready: bool) -> None:
         self._ready = ready
 
+    @property
+    def pulse(self) -> Pulse:
+        meter, running = self._meter, min(len(self.live), self._most_rows)
+        return Pulse(
+            meter.forwards,
+            forwards=meter.forwards,
+            rows=meter.rows,
+            prefill_tokens=meter.prefill_tokens,
+            decode_tokens=meter.decode_tokens,
+            running=running,
+            waiting=len(self.live) - running,
+            kv_blocks=self._card.kv_blocks,
+            kv_blocks_used=min(running, self._card.kv_blocks),
+            adapters=len(self.adapters),
+        )
+
     async def start(self) -> None:
         if self.fail_with is not None:
             raise self.fail_with
+        self._closed = False
         self._ready = True
 
     async def close(self) -> None:
         self._ready = False
-        self.fail_with = self.fail_with or EngineError("the engine has been closed")
+        self._closed = True
         self.resume()
         self.resume_adapters()
 
@@ -127,6 +152,7 @@ class FakeEngine:
             await self._taking_adapters.wait()
         finally:
             self.adding.remove(key)
+        self._check_open()
         if error := self.refuse_adapters_with or self.fail_with:
             raise error
         self.adapters[key] = path
@@ -160,25 +186,34 @@ class FakeEngine:
             live.discard(choice)
 
     async def _run(self, request: Request) -> AsyncGenerator[TokenEvent]:
-        await self._step()
+        await self._step(1)
+        self._meter.prefill_tokens += len(request.prompt)
         yield Prefilled(request.id, cached_tokens=0)
         live = self.live[request.id]
         scripts = [self._tokens(request, choice) for choice in range(len(request.seeds))]
-        position = 0
+        positions = [len(tokens) for tokens in request.generated] or [0] * len(scripts)
         while live:
-            await self._step()
+            await self._step(len(live))
+            self._meter.decode_tokens += len(live)
             for choice in sorted(live):
-                event = _next_event(request, choice, position, scripts[choice], self._card.vocab_size)
+                event = _next_event(request, choice, positions[choice], scripts[choice], self._card.vocab_size)
+                positions[choice] += 1
                 if isinstance(event, Finished):
                     live.discard(choice)
                 yield event
-            position += 1
 
-    async def _step(self) -> None:
+    async def _step(self, rows: int) -> None:
         await asyncio.sleep(self._step_seconds)
         await self._moving.wait()
+        self._check_open()
         if self.fail_with is not None:
             raise self.fail_with
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineError("the engine has been closed")
+        self._meter.forwards += 1
+        self._meter.rows += rows
 
     def _tokens(self, request: Request, choice: int) -> Sequence[int]:
         if request.controls.forced:

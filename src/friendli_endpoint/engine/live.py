@@ -77,6 +77,9 @@ class LiveRequests:
         """The keys that they use."""
         return {adapter for live in self._live.values() if (adapter := live.request.adapter) is not None}
 
+    def __len__(self) -> int:
+        return len(self._live)
+
     def open(self, request: Request) -> LiveRequest:
         """One more. ValueError when its id is in use."""
         if request.id in self._live:

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from friendli_endpoint.engine.vocabulary import Abort, AddAdapter, DropAdapter, Submit
+from friendli_endpoint.engine.vocabulary import Abort, AddAdapter, DropAdapter, Ping, Submit
 
 
 class EngineOptions(Struct, frozen=True, array_like=True, tag="options"):
@@ -35,4 +35,4 @@ class EngineOptions(Struct, frozen=True, array_like=True, tag="options"):
     verify: bool = False
 
 
-ToChild: TypeAlias = EngineOptions | Submit | Abort | AddAdapter | DropAdapter
+ToChild: TypeAlias = EngineOptions | Submit | Abort | AddAdapter | DropAdapter | Ping

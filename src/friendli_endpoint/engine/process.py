@@ -27,8 +27,10 @@ from friendli_endpoint.engine.vocabulary import (
     AddAdapter,
     DropAdapter,
     Prefilled,
+    Pulse,
     Submit,
 )
+from friendli_endpoint.engine.watch import Pulses, watched
 from friendli_endpoint.errors import EndpointError, EngineError
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
     from friendli_endpoint.engine.live import LiveRequest
     from friendli_endpoint.engine.options import EngineOptions, ToChild
-    from friendli_endpoint.engine.vocabulary import AdapterCard, ModelCard, Request, TokenEvent
+    from friendli_endpoint.engine.vocabulary import AdapterCard, ModelCard, Request, Stepped, TokenEvent
 
 _log = logging.getLogger(__name__)
 _FIRST_WAIT_SECONDS: Final = 0.5
@@ -44,10 +46,28 @@ _LONGEST_WAIT_SECONDS: Final = 30.0
 
 
 class EngineProcess:
-    """An `Engine` in a child process of this one."""
+    """An `Engine` in a child process of this one.
 
-    def __init__(self, options: EngineOptions) -> None:
+    A child that hangs for `hang_seconds` is killed and replaced: it does not answer between two steps, or has sequences
+    running without a forward. One step of a large model on a slow processor may take tens of seconds. A child that is
+    not ready within `load_seconds` is killed, too. While no child can be started, live requests are held for
+    `hold_seconds`: what is in the way may pass, such as memory that is still being given back.
+    """
+
+    def __init__(
+        self,
+        options: EngineOptions,
+        *,
+        hang_seconds: float = 120.0,
+        load_seconds: float = 600.0,
+        hold_seconds: float = 20.0,
+    ) -> None:
         self._options = options
+        self._hang_seconds = hang_seconds
+        self._load_seconds = load_seconds
+        self._hold_seconds = hold_seconds
+        self._pulses = Pulses()
+        self._restarts = 0
         self._link: Link | None = None
         self._card: ModelCard | None = None
         self._requests = LiveRequests()
@@ -63,6 +83,14 @@ class EngineProcess:
     @property
     def ready(self) -> bool:
         return self._link is not None
+
+    @property
+    def pulse(self) -> Pulse | None:
+        return self._pulses.latest
+
+    @property
+    def restarts(self) -> int:
+        return self._restarts
 
     @property
     def pid(self) -> int | None:
@@ -134,7 +162,7 @@ class EngineProcess:
     async def _load(self) -> Link:
         link = await Link.open(self._options)
         try:
-            self._card = (await link.ready()).card
+            self._card = (await link.ready(self._load_seconds)).card
         except BaseException:
             await link.close()
             raise
@@ -146,27 +174,35 @@ class EngineProcess:
         try:
             while True:
                 await self._dispatch(link)
-                self._link = None
-                await link.close()
-                _log.error("the engine process %d ended; starting a new one", link.pid)
-                self._requests.count_death()
-                self._adapters.count_death()
+                await self._bury(link)
                 link = await self._reload()
+                self._restarts += 1
                 self._tell_everything(link)
         finally:
             self._link = None
             await link.close()
             self._fail_all("the endpoint is stopping")
 
+    async def _bury(self, link: Link) -> None:
+        self._link = None
+        self._pulses.end()
+        await link.close()
+        live = len(self._requests)
+        _log.error("the engine process %d ended (%s) with %d live requests", link.pid, link.ending, live)
+        self._requests.count_death()
+        self._adapters.count_death()
+
     async def _reload(self) -> Link:
         """A new child; what keeps it from starting may pass, so this tries until it does, ever less often."""
-        wait = _FIRST_WAIT_SECONDS
+        clock = asyncio.get_running_loop().time
+        wait, hold_until = _FIRST_WAIT_SECONDS, clock() + self._hold_seconds
         while True:
             try:
                 return await self._load()
             except (EndpointError, OSError) as error:
                 _log.error("the engine cannot be restarted, next try in %g s: %s", wait, error)
-            self._fail_all("the engine cannot be restarted at the moment")
+            if clock() >= hold_until:
+                self._fail_all("the engine cannot be restarted at the moment")
             await asyncio.sleep(wait)
             wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
 
@@ -178,12 +214,20 @@ class EngineProcess:
             link.send(message)
 
     async def _dispatch(self, link: Link) -> None:
-        async for step in link.steps():
-            for event in step.events:
-                if isinstance(event, AdapterAdded | AdapterRefused):
-                    self._adapters.book(event)
+        async with watched(link, self._hang_seconds) as vigil:
+            async for message in link.messages():
+                if isinstance(message, Pulse):
+                    vigil.hear(message)
+                    self._pulses.hear(message)
                 else:
-                    self._requests.book(event)
+                    self._book(message)
+
+    def _book(self, step: Stepped) -> None:
+        for event in step.events:
+            if isinstance(event, AdapterAdded | AdapterRefused):
+                self._adapters.book(event)
+            else:
+                self._requests.book(event)
 
     def _fail_all(self, reason: str) -> None:
         self._requests.fail_all(reason)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from friendli_endpoint.engine.vocabulary import AdapterCard, ModelCard, Request, TokenEvent
+    from friendli_endpoint.engine.vocabulary import AdapterCard, ModelCard, Pulse, Request, TokenEvent
 
 
 class Engine(Protocol):
@@ -43,6 +43,17 @@ class Engine(Protocol):
     @property
     def ready(self) -> bool:
         """Whether a request submitted now would be worked on."""
+
+    @property
+    def pulse(self) -> Pulse | None:
+        """Where the engine stood when it last said so, about once a second; None before it has.
+
+        Its counters never fall: they go on when an engine that died is replaced, and then nothing runs for a while.
+        """
+
+    @property
+    def restarts(self) -> int:
+        """How many times an engine that died was replaced by a new one."""
 
     async def close(self) -> None:
         """End every request and give everything back; safe to call twice."""

@@ -22,12 +22,17 @@ if TYPE_CHECKING:
 
 
 class Roster:
-    """Read by the scheduler and the booking; `running` and `waiting` are ordered, the oldest first."""
+    """Read by the scheduler and the booking; `running` and `waiting` are ordered, the oldest first.
+
+    `cached_tokens` and `preemptions` count what has been so far.
+    """
 
     def __init__(self, card: ModelCard) -> None:
         self.tables = BlockTables(card.kv_blocks, card.block_size)
         self.running: list[Sequence] = []
         self.waiting: list[Sequence] = []
+        self.cached_tokens = 0
+        self.preemptions = 0
         self._block_size = card.block_size
         self._jobs: dict[str, Job] = {}
         self._arrivals = 0
@@ -70,6 +75,7 @@ class Roster:
         self.waiting.remove(sequence)
         self.tables.begin(sequence, prefix)
         self.job_of(sequence).note_cached(sequence.computed)
+        self.cached_tokens += sequence.computed
         self._run(sequence)
 
     def fork(self, job: Job) -> list[Sequence]:
@@ -82,6 +88,7 @@ class Roster:
 
     def preempt(self, sequence: Sequence) -> None:
         """Take the blocks of a running sequence, and of those that run together with it; it waits for its turn."""
+        self.preemptions += 1
         job = self.job_of(sequence)
         first, *others = group = job.together_with(sequence)
         for each in group:

@@ -24,6 +24,16 @@ class BlockTables:
         """How many blocks can be had now."""
         return self._pool.available
 
+    @property
+    def held(self) -> int:
+        """How many blocks sequences hold."""
+        return self._pool.held
+
+    @property
+    def idle(self) -> int:
+        """How many no sequence holds, but one may find by its prompt."""
+        return self._pool.idle
+
     def needed(self, tokens: int) -> int:
         """How many blocks hold so many tokens."""
         return -(-tokens // self.block_size)

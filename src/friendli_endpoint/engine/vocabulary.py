@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 FinishReason: TypeAlias = Literal["stop", "length"]
 
@@ -188,6 +189,12 @@ class DropAdapter(Struct, frozen=True, array_like=True, tag="drop_adapter"):
 ToEngine: TypeAlias = Submit | Abort | AddAdapter | DropAdapter
 
 
+class Ping(Struct, frozen=True, array_like=True, tag="ping"):
+    """Answer with a `Pulse` of this number after the next step, or at once when idle."""
+
+    number: int
+
+
 # From the engine
 
 
@@ -273,4 +280,39 @@ class Stepped(Struct, frozen=True, array_like=True, tag="stepped"):
     events: tuple[Event, ...]
 
 
-FromEngine: TypeAlias = Ready | LoadFailed | Stepped
+class Pulse(Struct, frozen=True, array_like=True, tag="pulse"):
+    """Where the engine stands between two steps, so it steps; the answer to the `Ping` of this number.
+
+    Counters since it was loaded: `forwards`, the `rows` of all of them and their tokens, of prompts (`prefill_tokens`)
+    and behind them (`decode_tokens`, those computed again included); `cached_tokens` of prompts that the prefix cache
+    had; `preemptions`. The rest is now: sequences that are `running`, and `waiting` for rows, blocks, a grammar or an
+    adapter; of the `kv_blocks` those that sequences hold (`kv_blocks_used`), and those that nobody does but a prompt
+    may find again (`kv_blocks_cached`); `adapters` that are loaded.
+    """
+
+    number: int
+    forwards: int = 0
+    rows: int = 0
+    prefill_tokens: int = 0
+    decode_tokens: int = 0
+    cached_tokens: int = 0
+    preemptions: int = 0
+    running: int = 0
+    waiting: int = 0
+    kv_blocks: int = 0
+    kv_blocks_used: int = 0
+    kv_blocks_cached: int = 0
+    adapters: int = 0
+
+    def after(self, earlier: Pulse) -> Pulse:
+        """The same moment, with counters that go on from those of an engine before this one."""
+        return replace(self, **{name: getattr(self, name) + getattr(earlier, name) for name in _COUNTERS})
+
+    def ended(self) -> Pulse:
+        """The counters that an engine leaves; nothing runs or is held any more."""
+        return Pulse(self.number, **{name: getattr(self, name) for name in _COUNTERS})
+
+
+_COUNTERS: Final = ("forwards", "rows", "prefill_tokens", "decode_tokens", "cached_tokens", "preemptions")
+
+FromEngine: TypeAlias = Ready | LoadFailed | Stepped | Pulse

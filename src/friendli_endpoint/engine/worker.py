@@ -22,7 +22,7 @@ from friendli_endpoint.engine.frames import FrameDecoder, encode_frame
 from friendli_endpoint.engine.loading import find_loader, find_vocabulary
 from friendli_endpoint.engine.options import EngineOptions, ToChild
 from friendli_endpoint.engine.plan import Limits
-from friendli_endpoint.engine.vocabulary import LoadFailed, Ready, Stepped
+from friendli_endpoint.engine.vocabulary import LoadFailed, Ping, Ready, Stepped
 from friendli_endpoint.errors import EndpointError
 from friendli_endpoint.sampling.grammar import Grammars
 from friendli_endpoint.sampling.head import HeadFinder
@@ -124,11 +124,25 @@ def _sampler(model: StepModel, options: EngineOptions) -> Sampler:
 
 def _run(core: EngineCore, inbox: Inbox, connection: socket.socket) -> None:
     while True:
-        for message in inbox.take(wait=not core.busy):
-            if not isinstance(message, EngineOptions):
-                core.receive(message)
+        pings = _receive(core, inbox)
         if events := core.step():
             _post(connection, Stepped(tuple(events)))
+        for ping in pings:  # behind the step, so that an answer is a sign of progress
+            _post(connection, core.pulse(ping.number))
+
+
+def _receive(core: EngineCore, inbox: Inbox) -> list[Ping]:
+    """Give the core what has arrived; the pings among it."""
+    pings = []
+    for message in inbox.take(wait=not core.busy):
+        match message:
+            case EngineOptions():
+                raise TypeError("only the first frame is EngineOptions")
+            case Ping():
+                pings.append(message)
+            case _:
+                core.receive(message)
+    return pings
 
 
 def _post(connection: socket.socket, message: FromEngine) -> None:
