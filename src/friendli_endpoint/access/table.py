@@ -42,7 +42,7 @@ class TokenTable:
     """Rows in a SQLite file. Every method raises `ConfigError` when the file cannot be used."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self._path = path
+        self.path = path
         self._connection = connection
 
     @classmethod
@@ -64,7 +64,7 @@ class TokenTable:
     def _prepare(self) -> None:
         (found,) = self._connection.execute("PRAGMA user_version").fetchone()
         if found > _FORMAT:
-            raise ConfigError(f"{self._path} was written by a newer friendli; use that one.")
+            raise ConfigError(f"{self.path} was written by a newer friendli; use that one.")
         if found < _FORMAT:
             self._connection.execute("PRAGMA journal_mode = WAL")  # readers and the writer do not wait for each other
             self._connection.execute(_TABLE)
@@ -72,13 +72,13 @@ class TokenTable:
 
     def version(self) -> int:
         """A number that changes whenever another connection has changed a row; asking takes microseconds."""
-        with _explained(self._path):
+        with _explained(self.path):
             version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
             return version
 
     def rows(self) -> list[Row]:
         """All of them, the oldest first."""
-        with _explained(self._path):
+        with _explained(self.path):
             cursor = self._connection.execute("SELECT * FROM tokens ORDER BY created, rowid")
             names = [column[0] for column in cursor.description]
             return [_row(dict(zip(names, values, strict=True))) for values in cursor]
@@ -88,20 +88,20 @@ class TokenTable:
         values = msgspec.structs.asdict(row.token) | {"digest": row.digest}
         values |= {name: json.dumps(values[name]) for name in _LISTS}
         columns, places = ", ".join(values), ", ".join(f":{name}" for name in values)
-        with _explained(self._path):
+        with _explained(self.path):
             statement = f"INSERT OR IGNORE INTO tokens ({columns}) VALUES ({places})"  # noqa: S608 - names of fields
             return self._connection.execute(statement, values).rowcount == 1
 
     def set_revoked(self, prefix: str, now: int) -> None:
         """Note when a token was revoked, unless it has been before."""
-        with _explained(self._path):
+        with _explained(self.path):
             self._connection.execute(
                 "UPDATE tokens SET revoked = ? WHERE prefix = ? AND revoked IS NULL", (now, prefix)
             )
 
     def set_used(self, prefix: str, day: int) -> None:
         """Note when a token was used; without waiting, since a request does: a file that is busy is left as it is."""
-        with _explained(self._path):
+        with _explained(self.path):
             self._connection.execute("PRAGMA busy_timeout = 0")
             try:
                 self._connection.execute("UPDATE tokens SET last_used = ? WHERE prefix = ?", (day, prefix))

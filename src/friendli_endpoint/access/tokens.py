@@ -6,10 +6,12 @@ import hashlib
 import hmac
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import msgspec
+from msgspec import Meta
 
+from friendli_endpoint.access.identity import Scope
 from friendli_endpoint.access.table import Row, TokenTable
 from friendli_endpoint.access.token import Token, new_text, prefix_of
 from friendli_endpoint.config.names import DEFAULT_TEAM, NAME_RULE, is_name
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from friendli_endpoint.access.identity import Identity, Scope
+    from friendli_endpoint.access.identity import Identity
 
 _LONGEST_NAME: Final = 100
 _DAY: Final = 24 * 3600
@@ -44,6 +46,11 @@ class TokenStore:
         """Whether a token was ever created: revoking the last one must not open the server."""
         return bool(self._current())
 
+    @property
+    def folder(self) -> Path:
+        """Where they are kept."""
+        return self._table.path.parent
+
     def all(self) -> list[Token]:
         """Every token that was ever created, the oldest first."""
         return [row.token for row in self._current().values()]
@@ -52,7 +59,7 @@ class TokenStore:
         self,
         *,
         name: str = "",
-        scopes: Collection[Scope],
+        scopes: Collection[str],
         teams: Collection[str] = (),
         endpoints: Collection[str] = (),
         expires: int | None = None,
@@ -66,7 +73,7 @@ class TokenStore:
             token = Token(
                 prefix=prefix_of(text.encode()) or "",
                 name=name,
-                scopes=tuple(sorted(set(scopes))),
+                scopes=_scopes(scopes),
                 teams=tuple(dict.fromkeys(teams)) or (() if "admin" in scopes else (DEFAULT_TEAM,)),
                 endpoints=tuple(sorted(set(endpoints))),
                 created=int(self._clock()),
@@ -120,11 +127,18 @@ def _digest(text: bytes) -> bytes:
     return hashlib.sha256(text).digest()
 
 
+def _scopes(names: Collection[str]) -> tuple[Scope, ...]:
+    kind = Annotated[tuple[Scope, ...], Meta(min_length=1)]
+    try:
+        scopes: tuple[Scope, ...] = msgspec.convert(tuple(sorted({*names})), kind)
+    except msgspec.ValidationError:
+        raise ConfigError("A token's scopes are one or more of complete, admin and metrics.") from None
+    return scopes
+
+
 def _check(token: Token) -> None:
     if len(token.name) > _LONGEST_NAME or not token.name.isprintable():
         raise ConfigError(f"A token's name should be printable and have at most {_LONGEST_NAME} characters.")
-    if not token.scopes:
-        raise ConfigError("A token needs a scope: complete, admin or metrics.")
     for kind, names in (("a team", token.teams), ("an endpoint", token.endpoints)):
         for name in names:
             if not is_name(name):
