@@ -47,10 +47,13 @@ class Doors:
             match, found = route.matches(scope)
             endpoint_id = found.get("path_params", {}).get("endpoint_id")
             if match is Match.FULL:
-                return Way(self._need(getattr(route, "path", ""), scope["method"]), endpoint_id)
+                return Way(self._need(route, scope), endpoint_id)
             if match is Match.PARTIAL and elsewhere.endpoint_id is None:
                 elsewhere = Way("token", endpoint_id)
         return elsewhere
 
-    def _need(self, path: str, method: str) -> Need:
-        return self._needs.get((path, "GET" if method == "HEAD" else method), "admin")
+    def _need(self, route: BaseRoute, scope: AsgiScope) -> Need:
+        if scope["path"].endswith("\n"):  # the router's patterns let one line break at the end pass
+            return "admin"
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        return self._needs.get((getattr(route, "path", ""), method), "admin")
