@@ -25,8 +25,8 @@ def a_request(**more):
 
 
 @asynccontextmanager
-async def started(options):
-    engine = EngineProcess(options)
+async def started(options, **seconds):
+    engine = EngineProcess(options, **seconds)
     await engine.start()
     try:
         yield engine

@@ -15,8 +15,7 @@ from process_helpers import FAKE, a_request, local, started, tokens_of
 
 from friendli_endpoint.engine import EngineProcess
 from friendli_endpoint.engine.fake_model import FakeStepModel
-from friendli_endpoint.engine.live import MOST_DEATHS
-from friendli_endpoint.engine.registry import AdapterRegistry
+from friendli_endpoint.engine.registry import MOST_DEATHS, AdapterRegistry
 from friendli_endpoint.engine.vocabulary import AdapterAdded, AdapterCard, Sampled
 from friendli_endpoint.errors import AdapterError, EngineError, ModelError
 

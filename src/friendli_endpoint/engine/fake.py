@@ -208,12 +208,12 @@ class FakeEngine:
         self._check_open()
         if self.fail_with is not None:
             raise self.fail_with
+        self._meter.forwards += 1
+        self._meter.rows += rows
 
     def _check_open(self) -> None:
         if self._closed:
             raise EngineError("the engine has been closed")
-        self._meter.forwards += 1
-        self._meter.rows += rows
 
     def _tokens(self, request: Request, choice: int) -> Sequence[int]:
         if request.controls.forced:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from friendli_endpoint.engine.quarantine import Quarantine
+from friendli_endpoint.engine.recovery import Recovery
 from friendli_endpoint.engine.vocabulary import Abort, Failed, Finished, Prefilled, Sampled, Submit
-from friendli_endpoint.errors import EndpointError, EngineError, RequestError
+from friendli_endpoint.errors import EndpointError, EngineError, PoisonError, RequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Set
+
     from friendli_endpoint.engine.options import ToChild
     from friendli_endpoint.engine.vocabulary import Request, TokenEvent
-
-MOST_DEATHS: Final = 4
-"""So many deaths of the child, with the same work there each time, and that work is taken for their cause."""
 
 
 @dataclass(slots=True, eq=False)
@@ -33,7 +34,6 @@ class LiveRequest:
     """Choices that have neither finished nor been aborted."""
     aborted: set[int] = field(default_factory=set)
     prefilled: bool = False
-    deaths: int = 0
 
     def __post_init__(self) -> None:
         self.generated = [list(tokens) for tokens in self.request.generated] or [[] for _ in self.request.seeds]
@@ -48,7 +48,6 @@ class LiveRequest:
                 self.prefilled = True
             case Sampled():
                 self.generated[event.choice].append(event.token)
-                self.deaths = 0
                 self.events.put_nowait(event)
             case Finished():
                 self.events.put_nowait(event)
@@ -59,6 +58,10 @@ class LiveRequest:
         if not self.open:
             self.events.put_nowait(None)
 
+    def fail(self, error: EndpointError) -> None:
+        self.open.clear()
+        self.events.put_nowait(error)
+
     def again(self) -> list[ToChild]:
         """The messages that make a new child go on where the old one was."""
         request = msgspec.structs.replace(self.request, generated=tuple(map(tuple, self.generated)))
@@ -67,24 +70,35 @@ class LiveRequest:
 
 
 class LiveRequests:
-    """By id, until whoever waits has gone."""
+    """By id, until whoever waits has gone; `due` says which of them are to be sent to the child, and when."""
 
     def __init__(self) -> None:
         self._live: dict[str, LiveRequest] = {}
+        self._recovery = Recovery()
+        self._quarantine = Quarantine()
 
     @property
     def adapters(self) -> set[str]:
         """The keys that they use."""
         return {adapter for live in self._live.values() if (adapter := live.request.adapter) is not None}
 
+    @property
+    def held_adapters(self) -> Set[str]:
+        """The keys that those use who have not been sent to the child that is there."""
+        held = (self._live[name].request.adapter for name in self._recovery.held)
+        return {adapter for adapter in held if adapter is not None}
+
     def __len__(self) -> int:
         return len(self._live)
 
     def open(self, request: Request) -> LiveRequest:
-        """One more. ValueError when its id is in use."""
+        """One more. ValueError when its id is in use, `PoisonError` when it asks what ended the engine before."""
         if request.id in self._live:
             raise ValueError(f"request id {request.id!r} is in use")
+        if self._quarantine.holds(request):
+            raise PoisonError("a request that asks the same has ended the engine, so it is refused for a while")
         live = self._live[request.id] = LiveRequest(request)
+        self._recovery.arrive(request.id)
         return live
 
     def abort(self, request_id: str, choice: int | None) -> bool:
@@ -98,6 +112,7 @@ class LiveRequests:
         live.aborted |= ending
         for each in ending:
             live.end(each)
+        self._leave_if_over(live)
         return bool(ending)
 
     def book(self, event: TokenEvent | Failed) -> None:
@@ -106,26 +121,44 @@ class LiveRequests:
         if live is None:
             return
         if isinstance(event, Failed):
-            live.events.put_nowait(_error_of(event))
-        elif isinstance(event, Prefilled) or event.choice in live.open:
+            live.fail(_error_of(event))
+        elif isinstance(event, Prefilled):
             live.book(event)
+        elif event.choice in live.open:
+            live.book(event)
+            self._recovery.progress(event.request_id)
+        self._leave_if_over(live)
 
-    def again(self) -> list[ToChild]:
-        """The messages that make a new child go on with all of them."""
-        return [message for live in self._live.values() for message in live.again()]
+    def hear(self, now: float) -> None:
+        """The child has said something, which shows that it steps."""
+        self._recovery.hear(now)
 
-    def count_death(self) -> None:
-        """The child has died: fail those that were there at too many deaths."""
-        for live in self._live.values():
-            live.deaths += 1
-            if live.deaths >= MOST_DEATHS:
-                live.events.put_nowait(EngineError("the engine ended again and again while working on this request"))
-        self._live = {name: live for name, live in self._live.items() if live.deaths < MOST_DEATHS}
+    def begin(self, now: float) -> None:
+        """There is a new child; it knows nobody."""
+        self._recovery.begin(now)
+
+    def due(self, *, loading: bool) -> list[ToChild]:
+        """The messages that make the child go on with those whose turn it is; `loading`: it is still at adapters."""
+        return [message for name in self._recovery.due(loading=loading) for message in self._live[name].again()]
+
+    def count_death(self, *, loading: bool) -> None:
+        """The child has died, perhaps because it was `loading` an adapter: fail who is convicted of it."""
+        for name in self._recovery.end(loading=loading):
+            live = self._live.pop(name)
+            self._quarantine.add(live.request)
+            live.fail(
+                PoisonError("this request has ended the engine twice while it alone was on trial, so it is given up")
+            )
 
     def fail_all(self, reason: str) -> None:
-        for live in self._live.values():
-            live.events.put_nowait(EngineError(reason))
+        for name, live in self._live.items():
+            live.fail(EngineError(reason))
+            self._recovery.leave(name)
         self._live.clear()
+
+    def _leave_if_over(self, live: LiveRequest) -> None:
+        if not live.open:
+            self._recovery.leave(live.request.id)
 
 
 def _error_of(failed: Failed) -> EndpointError:

@@ -1,18 +1,15 @@
 """Our engine as the server sees it: a child process that may die, and requests and adapters that do not die with it.
 
-Each live request is kept here with the tokens already reported. When the child ends, a new one is started; it loads the
-adapters again, and every live request is submitted again with those tokens, which the engine replays without reporting
-them: a caller sees a pause. A request that was there at four deaths without getting a token between them is taken for
-their cause and fails, and so does an adapter that was being loaded at four.
+Each live request is kept here with the tokens already reported. When the child ends, or hangs and is ended, a new one
+is started; it loads the adapters again, and every live request is submitted again with those tokens, which the engine
+replays without reporting them: a caller sees a pause. A request that ends the engine is found (see `recovery`) and
+fails, and so does an adapter that was being loaded at four deaths.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -20,15 +17,14 @@ import msgspec
 from friendli_endpoint.engine.link import Link
 from friendli_endpoint.engine.live import LiveRequests
 from friendli_endpoint.engine.registry import AdapterRegistry
+from friendli_endpoint.engine.spool import Spool
 from friendli_endpoint.engine.vocabulary import (
     Abort,
     AdapterAdded,
     AdapterRefused,
     AddAdapter,
-    DropAdapter,
     Prefilled,
     Pulse,
-    Submit,
 )
 from friendli_endpoint.engine.watch import Pulses, watched
 from friendli_endpoint.errors import EndpointError, EngineError
@@ -72,6 +68,7 @@ class EngineProcess:
         self._card: ModelCard | None = None
         self._requests = LiveRequests()
         self._adapters = AdapterRegistry()
+        self._spool = Spool()
         self._supervisor: asyncio.Task[None] | None = None
 
     @property
@@ -98,11 +95,11 @@ class EngineProcess:
         return self._link.pid if self._link else None
 
     async def start(self) -> None:
-        self._make_spool()
+        self._options = msgspec.structs.replace(self._options, spool=self._spool.make())
         try:
             link = await self._load()
         except BaseException:
-            self._remove_spool()
+            self._spool.remove()
             raise
         self._supervisor = asyncio.create_task(self._supervise(link), name="engine supervisor")
 
@@ -120,6 +117,7 @@ class EngineProcess:
     def abort(self, request_id: str, choice: int | None = None) -> None:
         if self._requests.abort(request_id, choice):
             self._send(Abort(request_id, choice))
+        self._send_due()
 
     async def add_adapter(self, key: str, path: str) -> AdapterCard:
         self._check_running()
@@ -132,15 +130,15 @@ class EngineProcess:
             raise
 
     def drop_adapter(self, key: str) -> None:
-        if self._adapters.drop(key):
-            self._send(DropAdapter(key))
+        self._adapters.drop(key)
+        self._send_due()
         self._adapters.forget(self._requests.adapters)
 
     async def close(self) -> None:
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.wait([self._supervisor])
-        self._remove_spool()
+        self._spool.remove()
 
     def _check_running(self) -> None:
         if self._supervisor is None or self._supervisor.done():
@@ -151,13 +149,22 @@ class EngineProcess:
         if request.adapter is not None and not self._adapters.takes(request.adapter):
             raise EngineError(f"adapter {request.adapter!r} is not loaded")
         live = self._requests.open(request)
-        self._send(Submit(request))
+        self._send_due()
         return live
 
     def _send(self, message: ToChild) -> None:
         """To the child; while there is none, nothing is lost: a new one is told everything that is live."""
         if self._link is not None:
             self._link.send(message)
+
+    def _send_due(self) -> None:
+        """To the child, the requests whose turn it is, and drops of adapters that no other one needs."""
+        if self._link is None:
+            return
+        for request in self._requests.due(loading=self._adapters.loading):
+            self._link.send(request)
+        for drop in self._adapters.due_drops(self._requests.held_adapters):
+            self._link.send(drop)
 
     async def _load(self) -> Link:
         link = await Link.open(self._options)
@@ -187,9 +194,9 @@ class EngineProcess:
         self._link = None
         self._pulses.end()
         await link.close()
-        live = len(self._requests)
-        _log.error("the engine process %d ended (%s) with %d live requests", link.pid, link.ending, live)
-        self._requests.count_death()
+        told = link.pid, link.ending, len(self._requests)
+        _log.error("the engine process %d ended (%s) with %d live requests; starting a new one", *told)
+        self._requests.count_death(loading=self._adapters.loading)
         self._adapters.count_death()
 
     async def _reload(self) -> Link:
@@ -208,12 +215,15 @@ class EngineProcess:
 
     def _tell_everything(self, link: Link) -> None:
         """To a new child. Adapters come before their requests, and what is dropped but in use is dropped after them."""
+        self._requests.begin(asyncio.get_running_loop().time())
         self._adapters.forget(self._requests.adapters)
-        self._sweep_spool()
-        for message in (*self._adapters.again(), *self._requests.again(), *self._adapters.drops_again()):
-            link.send(message)
+        self._spool.sweep(self._adapters.has)
+        for adapter in self._adapters.again():
+            link.send(adapter)
+        self._send_due()
 
     async def _dispatch(self, link: Link) -> None:
+        clock = asyncio.get_running_loop().time
         async with watched(link, self._hang_seconds) as vigil:
             async for message in link.messages():
                 if isinstance(message, Pulse):
@@ -221,6 +231,8 @@ class EngineProcess:
                     self._pulses.hear(message)
                 else:
                     self._book(message)
+                self._requests.hear(clock())
+                self._send_due()
 
     def _book(self, step: Stepped) -> None:
         for event in step.events:
@@ -232,24 +244,3 @@ class EngineProcess:
     def _fail_all(self, reason: str) -> None:
         self._requests.fail_all(reason)
         self._adapters.fail_waiting(reason)
-
-    def _make_spool(self) -> None:
-        """A folder for nobody else; children come and go, it stays until `close`."""
-        try:
-            spool = tempfile.mkdtemp(prefix="friendli-adapters-")
-        except OSError as error:
-            _log.warning("no folder can be made in %s, so there can be no adapters: %s", tempfile.gettempdir(), error)
-            return
-        self._options = msgspec.structs.replace(self._options, spool=spool)
-
-    def _sweep_spool(self) -> None:
-        """Remove what was dropped while no child could be told; files are named for their adapters' keys."""
-        if self._options.spool is None:
-            return
-        for file in Path(self._options.spool).iterdir():
-            if not self._adapters.has(file.stem):
-                file.unlink(missing_ok=True)
-
-    def _remove_spool(self) -> None:
-        if self._options.spool is not None:
-            shutil.rmtree(self._options.spool, ignore_errors=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from friendli_endpoint.engine.live import MOST_DEATHS
 from friendli_endpoint.engine.vocabulary import AdapterAdded, AdapterRefused, AddAdapter, DropAdapter
 from friendli_endpoint.errors import AdapterError, EngineError
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from friendli_endpoint.engine.vocabulary import AdapterCard
 
 _log = logging.getLogger(__name__)
+MOST_DEATHS: Final = 4
+"""So many deaths of the child while it loads the same adapter, and that is taken for their cause."""
 
 
 @dataclass(slots=True, eq=False)
@@ -43,6 +44,13 @@ class AdapterRegistry:
 
     def __init__(self) -> None:
         self._registered: dict[str, _Registered] = {}
+        self._untold: list[str] = []
+        """Those dropped that the child does not know to be."""
+
+    @property
+    def loading(self) -> bool:
+        """Whether the child has not loaded all of them yet."""
+        return not all(each.loaded for each in self._registered.values())
 
     def open(self, key: str, path: str) -> asyncio.Future[AdapterCard]:
         """One more; what becomes of it. ValueError when the key is in use."""
@@ -61,12 +69,11 @@ class AdapterRegistry:
         registered = self._registered.get(key)
         return registered is not None and not registered.dropped
 
-    def drop(self, key: str) -> bool:
-        """Let no new request name it; whether any could."""
-        could = self.takes(key)
-        if could:
+    def drop(self, key: str) -> None:
+        """Let no new request name it; unknown keys are ignored."""
+        if self.takes(key):
             self._registered[key].dropped = True
-        return could
+            self._untold.append(key)
 
     def forget(self, in_use: Set[str]) -> None:
         """Forget what was dropped and is neither in use nor waited for."""
@@ -96,9 +103,11 @@ class AdapterRegistry:
         """What a new child is told before it gets the requests."""
         return [AddAdapter(key, each.path) for key, each in self._registered.items()]
 
-    def drops_again(self) -> list[DropAdapter]:
-        """What it is told after it has got them."""
-        return [DropAdapter(key) for key, each in self._registered.items() if each.dropped]
+    def due_drops(self, held: Set[str]) -> list[DropAdapter]:
+        """What the child is told as soon as it has got every request that needs it; those in `held` it has not."""
+        due = [DropAdapter(key) for key in self._untold if key not in held]
+        self._untold = [key for key in self._untold if key in held]
+        return due
 
     def count_death(self) -> None:
         """The child has died with all that it had loaded: give up the one that was being loaded at too many deaths.
@@ -108,6 +117,7 @@ class AdapterRegistry:
         loading = next((key for key, each in self._registered.items() if not each.loaded), None)
         for each in self._registered.values():
             each.loaded = False
+        self._untold = [key for key, each in self._registered.items() if each.dropped]
         if loading is not None:
             self._blame(loading, self._registered[loading])
 

@@ -1,0 +1,247 @@
+"""Who is sent to a new child and when, on virtual time: the culprit is found, and nobody else is harmed."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from friendli_endpoint.engine.recovery import Recovery
+
+
+def recovery_of(*names, proven=()):
+    """All of them in a child, the proven ones with a token."""
+    recovery = Recovery()
+    for name in names:
+        recovery.arrive(name)
+    assert due(recovery) == list(names)
+    for name in proven:
+        recovery.progress(name)
+    return recovery
+
+
+def due(recovery, *, loading=False):
+    return recovery.due(loading=loading)
+
+
+def death(recovery, *, loading=False, now=0.0):
+    """Who is convicted of it; then there is a new child."""
+    convicted = recovery.end(loading=loading)
+    recovery.begin(now)
+    return convicted
+
+
+def progress(recovery, *names, now=0.0):
+    for name in names:
+        recovery.progress(name)
+    recovery.hear(now)
+
+
+def test_who_arrives_is_sent_at_once_and_only_once():
+    recovery = recovery_of("a", "b")
+    assert due(recovery) == []
+
+
+def test_after_one_death_all_that_had_a_token_go_again_at_once_with_those_that_arrived_meanwhile():
+    recovery = recovery_of("a", "b", proven=("a", "b"))
+    recovery.end(loading=False)
+    recovery.arrive("c")
+    recovery.begin(0.0)
+    assert due(recovery) == ["a", "b", "c"]
+
+
+def test_those_without_a_token_are_tried_one_at_a_time_the_newest_first_behind_the_proven():
+    recovery = recovery_of("a", "b", "c", "d", proven=("a", "c"))
+    death(recovery)
+    assert due(recovery) == ["a", "c"]
+    progress(recovery, "a")
+    assert due(recovery) == []
+    progress(recovery, "c")
+    assert due(recovery) == ["d"]
+    assert due(recovery) == []
+    progress(recovery, "d")
+    assert due(recovery) == ["b"]
+
+
+def test_two_deaths_without_a_token_make_a_suspect_and_a_token_clears_it():
+    recovery = recovery_of("a", "b", proven=("a", "b"))
+    death(recovery)
+    assert due(recovery) == ["a", "b"]
+    progress(recovery, "a")
+    death(recovery)
+    assert due(recovery) == ["a"]
+    progress(recovery, "a")
+    assert due(recovery) == ["b"]
+    progress(recovery, "b")
+    death(recovery)
+    assert due(recovery) == ["a", "b"]
+
+
+def test_the_second_death_during_its_trials_convicts():
+    recovery = recovery_of("a", "poison", proven=("a",))
+    assert death(recovery) == []
+    assert due(recovery) == ["a"]
+    progress(recovery, "a")
+    assert due(recovery) == ["poison"]
+    assert death(recovery) == []
+    assert due(recovery) == ["a"]
+    progress(recovery, "a")
+    assert due(recovery) == ["poison"]
+    assert death(recovery) == ["poison"]
+    assert due(recovery) == ["a"]
+    assert recovery.held == []
+
+
+def test_a_death_is_no_strike_while_another_one_has_not_settled_or_adapters_are_loaded():
+    recovery = recovery_of("a", "b", proven=("a",))
+    death(recovery)
+    due(recovery)
+    recovery.hear(5.0)  # the proven one takes its time
+    assert due(recovery) == ["b"]
+    for _ in range(5):
+        assert death(recovery, now=10.0) == []
+        first = due(recovery)
+        recovery.hear(1000.0)
+        assert {*first, *due(recovery)} == {"a", "b"}
+    alone = recovery_of("x")
+    for _ in range(5):
+        assert death(alone, loading=True) == []
+        assert due(alone) == ["x"]
+
+
+def test_a_token_between_strikes_takes_them_back():
+    recovery = recovery_of("x")
+    for _ in range(5):
+        assert death(recovery) == []
+        assert due(recovery) == ["x"]
+        assert death(recovery) == []
+        assert due(recovery) == ["x"]
+        progress(recovery, "x")
+
+
+@pytest.mark.parametrize("way", ["token", "leave", "time"])
+def test_a_trial_ends_with_a_token_with_the_end_of_the_request_or_after_a_time(way):
+    recovery = recovery_of("a", "b")
+    death(recovery)
+    assert due(recovery) == ["b"]
+    if way == "token":
+        recovery.progress("b")
+    elif way == "leave":
+        recovery.leave("b")
+    else:
+        recovery.hear(4.9)
+        assert due(recovery) == []
+        recovery.hear(5.0)
+    assert due(recovery) == ["a"]
+
+
+def test_a_child_that_says_nothing_ends_no_trial():
+    recovery = recovery_of("a", "b")
+    death(recovery)
+    assert due(recovery) == ["b"]
+    recovery.leave("nobody")
+    for _ in range(100):
+        assert due(recovery) == []
+
+
+def test_each_trial_that_ran_out_doubles_the_time_of_the_next():
+    recovery = recovery_of("x")
+    recovery.end(loading=False)
+    for seconds in (5.0, 10.0, 20.0):
+        recovery.begin(0.0)
+        assert due(recovery) == ["x"]
+        recovery.hear(seconds - 0.1)
+        recovery.hear(seconds)
+        assert recovery.end(loading=False) == [], "its trial was over"
+    for convicted in ([], ["x"]):
+        recovery.begin(0.0)
+        assert due(recovery) == ["x"]
+        recovery.hear(39.9)
+        assert recovery.end(loading=False) == convicted
+
+
+def test_who_arrives_during_trials_waits_for_their_end_without_being_a_suspect():
+    recovery = recovery_of("a", "b")
+    death(recovery)
+    recovery.arrive("new")
+    assert due(recovery) == ["b"]
+    progress(recovery, "b")
+    assert due(recovery) == ["a"]
+    assert death(recovery) == []
+    assert due(recovery) == ["b"]
+    progress(recovery, "b")
+    assert due(recovery) == ["a"]
+    progress(recovery, "a")
+    assert due(recovery) == ["new"]
+
+
+def test_trials_wait_for_adapters_but_not_for_ever():
+    recovery = recovery_of("a", "b", proven=("a",))
+    death(recovery)
+    assert due(recovery, loading=True) == ["a"]
+    progress(recovery, "a", now=29.9)
+    assert due(recovery, loading=True) == []
+    recovery.hear(30.0)
+    assert due(recovery, loading=True) == ["b"]
+
+
+def test_kills_from_outside_have_to_hit_everybodys_trial_before_they_convict_anybody():
+    names = list("abcdef")
+    recovery = recovery_of(*names)
+    tried = []
+    assert death(recovery) == []
+    for _ in names:
+        (on_trial,) = due(recovery)
+        tried.append(on_trial)
+        assert death(recovery) == []
+    assert sorted(tried) == names
+
+
+def test_who_has_left_is_not_sent_again():
+    recovery = recovery_of("a", "b", proven=("a",))
+    recovery.leave("a")
+    recovery.end(loading=False)
+    recovery.leave("b")
+    recovery.begin(0.0)
+    assert due(recovery) == []
+
+
+@given(
+    poisons=st.dictionaries(st.integers(0, 9), st.integers(0, 12), max_size=3),
+    kill=st.integers(0, 200),
+    arrivals=st.lists(st.integers(0, 150), min_size=10, max_size=10),
+    slow=st.integers(1, 30),
+    rng=st.randoms(use_true_random=False),
+)
+@settings(max_examples=200, deadline=None)
+def test_whatever_is_poison_and_whenever_a_kill_comes_the_poison_alone_is_convicted(poisons, kill, arrivals, slow, rng):
+    """Ten requests of twelve tokens on an engine that replays them; a poison ends it before its k-th token."""
+    recovery = Recovery()
+    tokens, place, convicted, ended, now = dict.fromkeys(range(10), 0), {}, set(), set(), 0.0
+    for tick in range(20_000):
+        now += 0.1
+        for name in (name for name, at in enumerate(arrivals) if at == tick):
+            recovery.arrive(name)
+        place |= dict.fromkeys(recovery.due(loading=False), 0)
+        fatal = tick == kill
+        for name in rng.sample(sorted(place), len(place)):
+            if place[name] < tokens[name]:
+                place[name] += 1  # replayed
+            elif poisons.get(name) == tokens[name] and rng.randrange(slow) == 0:
+                fatal = True
+                break
+            elif name not in poisons or tokens[name] < poisons[name]:
+                tokens[name] += 1
+                place[name] += 1
+                recovery.progress(name)
+            if tokens[name] == 12 and name not in poisons:
+                del place[name]
+                ended.add(name)
+                recovery.leave(name)
+        if fatal:
+            convicted |= set(recovery.end(loading=False))
+            place = {}
+            recovery.begin(now)
+        else:
+            recovery.hear(now)
+        if tick > 150 and len(ended | convicted) == 10:
+            break
+    assert (convicted, ended) == (set(poisons), set(range(10)) - set(poisons))
