@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from friendli.cli.failures import USAGE, explained, fail
+from friendli.cli.failures import USAGE, fail
 from friendli.cli.server import ServerUrl, Token  # noqa: TC001 - typer reads the annotations at run time
-from friendli.cli.terminal import shown
+from friendli.cli.terminal import print_table, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,13 +101,12 @@ def remove(
 
 @contextmanager
 def _routes(server_url: str | None, token: str | None, endpoint: str) -> Iterator[AdapterRoutes]:
-    """The endpoint's routes, with errors explained. The hosted service has no such call, so a server must be named."""
-    from friendli.cli.adapter_routes import adapter_routes
+    """The endpoint's routes, with errors explained."""
+    from friendli.cli.adapter_routes import AdapterRoutes
+    from friendli.cli.remote import remote
 
-    if not (server_url or os.environ.get("FRIENDLI_SERVER_URL")):
-        raise fail("say which server: --server-url http://127.0.0.1:8080, or FRIENDLI_SERVER_URL", USAGE)
-    with explained(), adapter_routes(server_url, token, _named(endpoint, "--endpoint")) as routes:
-        yield routes
+    with remote(server_url, token) as server:
+        yield AdapterRoutes(server, _named(endpoint, "--endpoint"))
 
 
 def _named(value: str, what: str) -> str:
@@ -124,15 +122,9 @@ def _source(source: str) -> str:
 
 
 def _print_table(adapters: list[Adapter]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("route", "rank", "targets", "parameters", "requests", "source"):
-        table.add_column(title, justify="right" if title in ("rank", "parameters", "requests") else "left")
-    for one in adapters:
-        cells = (one.route, f"{one.rank}", " ".join(one.targets), f"{one.parameters:,}", f"{one.requests}", one.source)
-        table.add_row(*(Text(shown(cell), overflow="fold") for cell in cells))
-    # What is no terminal has no width: a script gets one line for each adapter.
-    Console(width=None if sys.stdout.isatty() else 10_000).print(table)
+    titles = ("route", "rank", "targets", "parameters", "requests", "source")
+    rows = [
+        (one.route, f"{one.rank}", " ".join(one.targets), f"{one.parameters:,}", f"{one.requests}", one.source)
+        for one in adapters
+    ]
+    print_table(titles, rows, numbers=("rank", "parameters", "requests"))
