@@ -59,6 +59,12 @@ ROUTES = {
     "/ready": {"GET": Door("nothing", 200)},
     "/openapi.json": {"GET": Door("token", 200)},
     "/dedicated/v1/completions": {"POST": Door("complete", 200)},
+    "/dedicated/v1/usage": {"GET": Door("token", 200)},
+    "/dedicated/v1/endpoints": {"GET": Door("token", 200)},
+    "/dedicated/v1/endpoints/{endpoint_id}": {"GET": Door("token", 200)},
+    "/dedicated/v1/endpoints/{endpoint_id}/sleep": {"PUT": Door("admin", 200)},
+    "/dedicated/v1/endpoints/{endpoint_id}/wake": {"PUT": Door("admin", 200)},
+    "/dedicated/v1/endpoints/{endpoint_id}/restart": {"PUT": Door("admin", 409)},
     "/dedicated/v1/endpoints/{endpoint_id}/adapters": {"GET": Door("admin", 200)},
     "/dedicated/v1/endpoints/{endpoint_id}/adapters/{route}": {
         "GET": Door("admin", 404),
@@ -69,6 +75,7 @@ ROUTES = {
 """Every route, by the pattern that the application has it under."""
 
 COMPLETIONS = "/dedicated/v1/completions"
+USAGE = "/dedicated/v1/usage"
 _TARGET = re.compile(rb"(?:[A-Za-z]+://[^/?#]+)?(/[^?#]*)(?:[?#].*)?|(\*)")
 _VISIBLE = re.compile(rb"[!-~]+")
 
@@ -115,6 +122,8 @@ def expected(method: str, target: bytes, who: Credential, team: Team) -> int:
         return 405 if pattern else 404
     if endpoint not in (None, ENDPOINT):
         return 404
+    if pattern == USAGE and b"?path" in target:  # a question that it does not know
+        return 422
     return door.answer if pattern != COMPLETIONS or _is_for(who.grant, ENDPOINT) else 403
 
 
