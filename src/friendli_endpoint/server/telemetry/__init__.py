@@ -1,0 +1,18 @@
+"""To see it: a record of each request, the metrics made of them, the lines of the log (docs/observability.md)."""
+
+from friendli_endpoint.server.telemetry.figures import EndpointFigures, Figures
+from friendli_endpoint.server.telemetry.metrics import Metrics, MetricsRoute
+from friendli_endpoint.server.telemetry.record import Outcome, RequestRecord
+from friendli_endpoint.server.telemetry.recorded import Recorded, Telemetry, record_of
+
+__all__ = [
+    "EndpointFigures",
+    "Figures",
+    "Metrics",
+    "MetricsRoute",
+    "Outcome",
+    "Recorded",
+    "RequestRecord",
+    "Telemetry",
+    "record_of",
+]

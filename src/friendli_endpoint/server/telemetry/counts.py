@@ -1,0 +1,53 @@
+"""Numbers that many requests add up to; nothing here knows a clock, a name or a label."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+QUANTILES: Final = (0.5, 0.9, 0.99)
+_WINDOW: Final = 1_000
+
+
+class Histogram:
+    """How many values lie within each of `bounds` (ascending, inclusive), and behind the last."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count a value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
+class Summary:
+    """The count and sum of all values, and quantiles of the last thousand."""
+
+    __slots__ = ("count", "total", "window")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total = 0.0
+        self.window: deque[float] = deque(maxlen=_WINDOW)
+
+    def observe(self, value: float) -> None:
+        """Count a value."""
+        self.count += 1
+        self.total += value
+        self.window.append(value)
+
+    def quantiles(self) -> dict[float, float]:
+        """The smallest value that is not below so large a share of the others, for each of `QUANTILES`."""
+        ordered = sorted(self.window)
+        if not ordered:
+            return dict.fromkeys(QUANTILES, float("nan"))
+        return {quantile: ordered[min(int(quantile * len(ordered)), len(ordered) - 1)] for quantile in QUANTILES}
