@@ -37,6 +37,7 @@ class Journal:
         self._folder = folder
         self._segments: list[_Segment] = []
         self._free: deque[Slot] = deque()
+        self._closed = False
         self._grow()
 
     def take(self) -> Slot:
@@ -54,10 +55,14 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the files: those with slots in use are left to whoever recovers them, the others are removed."""
-        for segment in self._segments:
-            segment.close()
+        self._closed = True
+        self._free.clear()
+        while self._segments:
+            self._segments.pop().close()
 
     def _grow_further(self) -> None:
+        if self._closed:
+            raise LedgerError("The usage ledger is closed; the server is stopping.")
         if len(self._segments) >= _MOST_SEGMENTS:
             raise LedgerError("No more usage can be kept until what is there could be written; see the log.")
         try:

@@ -97,7 +97,8 @@ class Ledger:
     def _recover(self) -> None:
         if self._folder is not None:
             with left_behind(self._folder) as lines:
-                self._store.add(lines)
+                if lines:
+                    self._store.add(lines)
 
     def _doing(self, work: Callable[[], T]) -> T:
         try:
