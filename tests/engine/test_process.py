@@ -84,7 +84,27 @@ def test_a_request_that_takes_the_process_down_again_and_again_fails_and_the_eng
     asyncio.run(main())
 
 
-def test_a_restart_that_fails_is_tried_again_until_it_succeeds(tmp_path):
+def test_a_restart_that_fails_for_a_while_is_a_pause(tmp_path, caplog):
+    async def main():
+        obstacle = tmp_path / "obstacle"
+        async with started(local(load_unless_told_not_to, str(obstacle))) as engine:
+            asked = a_request(max_tokens=190)
+            running = asyncio.create_task(tokens_of(engine, asked))
+            await tokens_of(engine, a_request(max_tokens=2))
+            obstacle.touch()
+            os.kill(engine.pid, signal.SIGKILL)
+            async with asyncio.timeout(60):
+                while "cannot be restarted" not in caplog.text:  # noqa: ASYNC110 - about another process
+                    await asyncio.sleep(0.01)
+            late = a_request()
+            obstacle.unlink()
+            assert await tokens_of(engine, late) == [expected(late, 0)]
+            assert await running == [expected(asked, 0)]
+
+    asyncio.run(main())
+
+
+def test_a_restart_that_fails_for_longer_fails_who_waits_and_is_tried_again_until_it_succeeds(tmp_path):
     async def main():
         obstacle = tmp_path / "obstacle"
         async with started(local(load_unless_told_not_to, str(obstacle)), hold_seconds=0) as engine:

@@ -138,6 +138,8 @@ class EngineProcess:
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.wait([self._supervisor])
+        if self._link is not None:  # the supervisor was cancelled before it began
+            await self._end(self._link)
         self._spool.remove()
 
     def _check_running(self) -> None:
@@ -186,9 +188,12 @@ class EngineProcess:
                 self._restarts += 1
                 self._tell_everything(link)
         finally:
-            self._link = None
-            await link.close()
-            self._fail_all("the endpoint is stopping")
+            await self._end(link)
+
+    async def _end(self, link: Link) -> None:
+        self._link = None
+        await link.close()
+        self._fail_all("the endpoint is stopping")
 
     async def _bury(self, link: Link) -> None:
         self._link = None

@@ -47,7 +47,7 @@ class Vigil:
         """So much time has passed, in which a pulse would have been heard; how the child hangs, None: it does not."""
         if self._asked != self._last.number:
             self._owing += seconds
-        if self._last.running:
+        elif self._last.running:
             self._stuck += seconds
         if self._owing > self._hang_seconds:
             return f"no answer for {self._owing:.1f} s"
