@@ -1,4 +1,4 @@
-"""Who may by the tokens of the settings; those that were created are in test_doors.py, every way to ask in the matrix."""
+"""Who may, by the tokens of the settings; test_doors.py has those that were created, the matrix every way to ask."""
 
 from __future__ import annotations
 
