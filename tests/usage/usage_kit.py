@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from friendli_endpoint.usage import Outcome, Total
+    from friendli_endpoint.usage import Outcome, UsageTotal
 
 NOW = 1_790_000_000.0  # 2026-09-21T14:13:20Z
 DAY = 86_400.0
@@ -43,7 +43,7 @@ def spend(ledger: Ledger, whose: Who, counts: tuple[int, int, int] = (10, 4, 5),
     asyncio.run(main())
 
 
-def sums(total: Total) -> tuple[int, int, int, int]:
+def sums(total: UsageTotal) -> tuple[int, int, int, int]:
     return total.requests, total.prompt_tokens, total.cached_tokens, total.completion_tokens
 
 
@@ -52,7 +52,7 @@ def all_of(ledger: Ledger) -> tuple[int, int, int, int]:
     return sums_of(ledger.totals(Query()))
 
 
-def sums_of(totals: Sequence[Total]) -> tuple[int, int, int, int]:
+def sums_of(totals: Sequence[UsageTotal]) -> tuple[int, int, int, int]:
     return sums(totals[0]) if totals else (0, 0, 0, 0)
 
 

@@ -3,7 +3,7 @@
 from friendli_endpoint.usage.ledger import Entry, Ledger
 from friendli_endpoint.usage.questions import PARAMETERS, query_of
 from friendli_endpoint.usage.reading import stored_totals
-from friendli_endpoint.usage.records import KEYS, Key, Outcome, Query, Report, Total, Who, report
+from friendli_endpoint.usage.records import KEYS, Key, Outcome, Query, UsageReport, UsageTotal, Who, report
 
 __all__ = [
     "KEYS",
@@ -13,8 +13,8 @@ __all__ = [
     "Ledger",
     "Outcome",
     "Query",
-    "Report",
-    "Total",
+    "UsageReport",
+    "UsageTotal",
     "Who",
     "query_of",
     "report",

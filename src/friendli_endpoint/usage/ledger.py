@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from friendli_endpoint.errors import ConfigError, LedgerError
 from friendli_endpoint.usage.journal import Journal, left_behind
-from friendli_endpoint.usage.records import DAY_MS, Line, Outcome, Query, Total, Who
+from friendli_endpoint.usage.records import DAY_MS, Line, Outcome, Query, UsageTotal, Who
 from friendli_endpoint.usage.schema import FILE_NAME
 from friendli_endpoint.usage.slot import Begun
 from friendli_endpoint.usage.store import Store
@@ -69,7 +69,7 @@ class Ledger:
             raise
         return Entry(begun, slot, self._writer)
 
-    def totals(self, query: Query) -> list[Total]:
+    def totals(self, query: Query) -> list[UsageTotal]:
         """The sums of what has ended. Blocks; raises `RequestError` for too many groups, and `LedgerError`."""
         return self._doing(lambda: self._store.totals(query))
 

@@ -13,10 +13,10 @@ from friendli_endpoint.usage.totals import totals
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from friendli_endpoint.usage.records import Query, Total
+    from friendli_endpoint.usage.records import Query, UsageTotal
 
 
-def stored_totals(folder: Path, query: Query) -> list[Total]:
+def stored_totals(folder: Path, query: Query) -> list[UsageTotal]:
     """The sums in the ledger of a state folder.
 
     Raises `ConfigError` when there is none or it cannot be read, `RequestError` for too many groups.

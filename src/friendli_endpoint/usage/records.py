@@ -60,7 +60,7 @@ class Query(Struct, frozen=True, kw_only=True):
     endpoints: frozenset[str] | None = None
 
 
-class Total(Struct, frozen=True, kw_only=True):
+class UsageTotal(Struct, frozen=True, kw_only=True):
     """The sums of one group; a key that was not grouped by is absent. An `adapter` that is null is the model itself."""
 
     team: str | UnsetType = UNSET
@@ -74,27 +74,27 @@ class Total(Struct, frozen=True, kw_only=True):
     total_tokens: int = 0
 
 
-class Report(Struct, frozen=True, kw_only=True):
+class UsageReport(Struct, frozen=True, kw_only=True):
     """The answer to a query, as the interface shows it: groups in order, and the sum of all."""
 
     object: Literal["list"] = "list"
     start: str | None = field(name="from")
     end: str | None = field(name="to")
     by: tuple[Key, ...]
-    data: tuple[Total, ...]
-    total: Total
+    data: tuple[UsageTotal, ...]
+    total: UsageTotal
 
 
-def report(query: Query, totals: Sequence[Total]) -> Report:
+def report(query: Query, totals: Sequence[UsageTotal]) -> UsageReport:
     """What `totals`, the answer to `query`, is shown as."""
-    whole = Total(
+    whole = UsageTotal(
         requests=sum(each.requests for each in totals),
         prompt_tokens=sum(each.prompt_tokens for each in totals),
         cached_tokens=sum(each.cached_tokens for each in totals),
         completion_tokens=sum(each.completion_tokens for each in totals),
         total_tokens=sum(each.total_tokens for each in totals),
     )
-    return Report(start=_shown(query.start), end=_shown(query.end), by=query.by, data=tuple(totals), total=whole)
+    return UsageReport(start=_shown(query.start), end=_shown(query.end), by=query.by, data=tuple(totals), total=whole)
 
 
 def milliseconds(moment: datetime) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from friendli_endpoint.usage.records import Line, Query, Total
+    from friendli_endpoint.usage.records import Line, Query, UsageTotal
 
 _ADD = "INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (request_id) DO NOTHING"
 _MERGE = """
@@ -49,7 +49,7 @@ class Store:
         if self._path is None:
             self.merge()
 
-    def totals(self, query: Query) -> list[Total]:
+    def totals(self, query: Query) -> list[UsageTotal]:
         """See `totals.totals`."""
         if self._path is None:
             with self._turn:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET
 
 from friendli_endpoint.errors import RequestError
-from friendli_endpoint.usage.records import Key, Query, Total, milliseconds
+from friendli_endpoint.usage.records import Key, Query, UsageTotal, milliseconds
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,7 +22,7 @@ _COLUMNS: dict[Key, str] = {
 }
 
 
-def totals(connection: sqlite3.Connection, query: Query) -> list[Total]:
+def totals(connection: sqlite3.Connection, query: Query) -> list[UsageTotal]:
     """The sums of each group that has requests, ordered by what `query.by` names.
 
     Raises `RequestError` when there are more than `MOST_GROUPS`.
@@ -58,10 +58,10 @@ def _conditions(query: Query) -> Iterator[tuple[str, Sequence[object]]]:
         yield f"endpoint IN ({', '.join('?' * len(query.endpoints))})", sorted(query.endpoints)
 
 
-def _total(by: Sequence[Key], row: Sequence[str | int]) -> Total:
+def _total(by: Sequence[Key], row: Sequence[str | int]) -> UsageTotal:
     keys = dict(zip(by, map(str, row), strict=False))
     requests, prompt, cached, completion = map(int, row[len(by) :])
-    return Total(
+    return UsageTotal(
         team=keys.get("team", UNSET),
         endpoint=keys.get("endpoint", UNSET),
         adapter=keys["adapter"] or None if "adapter" in keys else UNSET,
