@@ -4,6 +4,7 @@ from friendli_endpoint.server.telemetry.figures import EndpointFigures, Figures
 from friendli_endpoint.server.telemetry.metrics import Metrics, MetricsRoute
 from friendli_endpoint.server.telemetry.record import Outcome, RequestRecord
 from friendli_endpoint.server.telemetry.recorded import Recorded, Telemetry, record_of
+from friendli_endpoint.server.telemetry.sink import Sink, configured_logging
 
 __all__ = [
     "EndpointFigures",
@@ -13,6 +14,8 @@ __all__ = [
     "Outcome",
     "Recorded",
     "RequestRecord",
+    "Sink",
     "Telemetry",
+    "configured_logging",
     "record_of",
 ]
