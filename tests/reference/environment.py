@@ -1,6 +1,7 @@
-"""A Python with torch and transformers, made once per set of requirements, and the scripts that run in it.
+"""Environments of others, each made once per set of requirements, and the scripts that run in the one of the oracles.
 
-FRIENDLI_REFERENCE_PYTHON names another interpreter that already has them; then nothing is installed.
+That one has torch and transformers. FRIENDLI_REFERENCE_PYTHON names another interpreter that already has them; then
+nothing is installed.
 """
 
 from __future__ import annotations
@@ -51,15 +52,22 @@ class Reference:
 
 
 def reference_python() -> Path:
-    """The interpreter to run oracles in, made on first use; safe when several test runs start at once."""
+    """The interpreter to run oracles in."""
     if named := os.environ.get("FRIENDLI_REFERENCE_PYTHON"):
         return Path(named)
-    requirements = REQUIREMENTS.read_bytes()
-    key = hashlib.sha256(requirements + sys.version.encode()).hexdigest()[:12]
-    folder = HOME / f"venv-{key}"
-    with _locked(HOME / f"venv-{key}.lock"):
+    return python_with("venv", REQUIREMENTS)
+
+
+def python_with(name: str, requirements: Path) -> Path:
+    """The interpreter of an environment that has `requirements` alone; made on first use, anew when they change.
+
+    Safe when several test runs start at once.
+    """
+    key = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    folder = HOME / f"{name}-{key}"
+    with _locked(HOME / f"{name}-{key}.lock"):
         if not (folder / ".complete").exists():
-            _create(folder)
+            _create(folder, requirements)
     return folder / "bin" / "python"
 
 
@@ -71,10 +79,10 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _create(folder: Path) -> None:
+def _create(folder: Path, requirements: Path) -> None:
     # Created in place, because an environment can't be moved; the marker says that it is whole.
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    subprocess.run([*pip, "--requirement", str(REQUIREMENTS)], check=True)
+    subprocess.run([*pip, "--requirement", str(requirements)], check=True)
     (folder / ".complete").touch()
