@@ -8,11 +8,17 @@ EndpointError                  a sentence for a person: what is wrong and what w
 ├── LedgerError                what was used cannot be kept or read now; the request is not at fault
 ├── RequestError               one request is wrong; carries the field and the HTTP status
 └── EngineError                the engine failed or is gone; the request is not at fault
-    ├── EngineFullError       no room now; carries when to come back
+    ├── EngineFullError       no room now; carries when to come back, and of what there is none
     └── PoisonError           the request ends the engine whenever it is tried, so it is refused for a while
 """
 
 from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+Lack: TypeAlias = Literal["full", "team share", "team requests", "team rate", "team tokens", "queue", "patience"]
+"""Of what there is no room: places in the server; the team's share of them, its own limits (requests at once, requests
+and tokens a minute); a turn within the longest wait, or within the request's own time."""
 
 
 class EndpointError(Exception):
@@ -57,11 +63,12 @@ class EngineError(EndpointError):
 
 
 class EngineFullError(EngineError):
-    """The engine has no room; `retry_after` is in seconds."""
+    """There is no room; `retry_after` is in seconds."""
 
-    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+    def __init__(self, message: str, *, retry_after: float = 1.0, reason: Lack = "full") -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.reason = reason
 
 
 class PoisonError(EngineError):

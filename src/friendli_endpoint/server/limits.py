@@ -1,15 +1,13 @@
-"""What a caller may use before any work is done: headers, body, time, and a counted place."""
+"""What a caller may send: headers, and a body of a size and within a time."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from friendli_endpoint.errors import EngineFullError, RequestError
+from friendli_endpoint.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from friendli_endpoint.config import ServerSettings
@@ -36,53 +34,6 @@ class HeaderLimit:
                 f"The headers are too large: at most {_MOST_HEADERS} headers, {_MOST_HEADER_BYTES} bytes.", status=431
             )
         await self._app(scope, receive, send)
-
-
-class Admission:
-    """Counts the requests that wait or run; it decides nothing else, so that a refusal costs nothing."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._places: set[Place] = set()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self.closing = False
-        """Set once, when the server is about to stop: nobody new comes in."""
-
-    def enter(self) -> Place:
-        """Take a place. Raises `EngineFullError` when there is none, at once."""
-        if len(self._places) >= self._limit:
-            raise EngineFullError(f"All {self._limit} places are taken; try again shortly.")
-        place = Place(self._leave)
-        self._places.add(place)
-        self._idle.clear()
-        return place
-
-    def _leave(self, place: Place) -> None:
-        self._places.discard(place)
-        if not self._places:
-            self._idle.set()
-
-    async def idle(self) -> None:
-        """Return once nobody holds a place."""
-        await self._idle.wait()
-
-
-class Place:
-    """One request's place; as a context manager it is left at the latest at the end."""
-
-    def __init__(self, leave: Callable[[Place], None]) -> None:
-        self._leave = leave
-
-    def leave(self) -> None:
-        """Give the place back; again does nothing."""
-        self._leave(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.leave()
 
 
 async def read_json_body(scope: Scope, receive: Receive, limits: ServerSettings) -> bytes:
