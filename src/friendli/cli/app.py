@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from friendli.cli import adapters, complete, models, serve, token, usage
+from friendli.cli import adapters, complete, models, serve, token, top, usage
 
 app = typer.Typer(
     help="Text from a prompt, by a Friendli dedicated endpoint: one that you name, or one that runs right here.",
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.command("complete")(complete.complete)
 app.command("serve")(serve.serve)
+app.command("top")(top.top)
 app.command("usage")(usage.usage)
 app.add_typer(adapters.app, name="adapters")
 app.add_typer(models.app, name="models")

@@ -16,7 +16,7 @@ OTHERS: Final = "(other)"
 """No routes: those begin with a letter or a digit."""
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-_MOST_ADAPTERS: Final = 100
+_MOST_ADAPTERS: Final = 50
 _IDLE_SECONDS: Final = 600.0
 
 
