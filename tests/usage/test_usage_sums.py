@@ -148,11 +148,42 @@ def test_rotation_takes_in_what_a_dead_server_left_before_it_merges(tmp_path: Pa
     assert reopened(tmp_path) == (1, 1, 1, 1)
 
 
-def test_the_log_of_the_database_is_emptied_by_rotation(tmp_path: Path, ledger: Ledger) -> None:
-    spend(ledger, who(1))
-    assert (tmp_path / f"{FILE_NAME}-wal").stat().st_size > 0
-    ledger.rotate(keep_days=400)
-    assert (tmp_path / f"{FILE_NAME}-wal").stat().st_size == 0
+def test_days_are_merged_in_pieces_also_where_many_lines_are_of_one_moment(
+    tmp_path: Path, ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("friendli_endpoint.usage.store._PIECE", 4)
+    spend_days(ledger, clock, 5)
+    for number in range(3):
+        clock.now = NOW - 4 * DAY + 1 + number
+        spend(ledger, who(900 + number))
+    clock.now = NOW
+    before = ledger.totals(Query(by=KEYS))
+    assert ledger.rotate(keep_days=1) == 3 * 6 + 3
+    assert ledger.totals(Query(by=KEYS)) == before
+    assert line_count(tmp_path) == 2 * 6
+
+
+def test_requests_are_written_while_days_are_merged(tmp_path: Path, ledger: Ledger, clock: Clock) -> None:
+    spend_days(ledger, clock, 5)
+    merge_piece, pieces = ledger._store._merge_piece, []
+
+    def and_then_spend(before: float) -> int:
+        pieces.append(merge_piece(before))
+        spend(ledger, who(900 + len(pieces)))
+        return pieces[-1]
+
+    ledger._store._merge_piece = and_then_spend
+    assert ledger.rotate(keep_days=1) == sum(pieces) == 3 * 6
+    assert line_count(tmp_path) == 2 * 6 + len(pieces)
+
+
+def test_the_log_of_the_database_stays_bounded(tmp_path: Path, ledger: Ledger) -> None:
+    for number in range(1500):
+        ledger.begin(who(number)).abandon("finished")
+        if number % 5 == 0:
+            spend(ledger, who(10_000 + number))
+    assert (tmp_path / f"{FILE_NAME}-wal").stat().st_size < 5 * 2**20
+    assert all_of(ledger)[0] == 1500 + 300
 
 
 def test_a_database_that_is_gone_wrong_is_told_as_the_ledgers_fault(ledger: Ledger, tmp_path: Path) -> None:

@@ -90,9 +90,7 @@ class Ledger:
     def _rotate(self, before: int) -> int:
         # A journal's request may be in the database already: it must be looked for there before its line is merged.
         self._recover()
-        merged = self._store.merge(before)
-        self._store.shrink()
-        return merged
+        return self._store.merge(before)
 
     def _recover(self) -> None:
         if self._folder is not None:

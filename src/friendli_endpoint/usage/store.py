@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from friendli_endpoint.usage.records import DAY_MS
 from friendli_endpoint.usage.schema import for_reading, for_writing, transaction
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
 
     from friendli_endpoint.usage.records import Line, Query, UsageTotal
 
+_PIECE: Final = 250
+_PAUSE_SECONDS: Final = 0.005
 _ADD = "INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (request_id) DO NOTHING"
+# When the first line started, and the last of a piece, if there are so many.
+_FIRST_PIECE = "SELECT min(started), (SELECT started FROM requests ORDER BY started LIMIT 1 OFFSET ?) FROM requests"
 _MERGE = """
 INSERT INTO days
     SELECT ?1, team, endpoint, adapter, count(*), sum(prompt), sum(cached), sum(completion)
-    FROM requests WHERE started >= ?1 AND started < ?2 GROUP BY team, endpoint, adapter
+    FROM requests WHERE started < ?2 GROUP BY team, endpoint, adapter
 ON CONFLICT (day, team, endpoint, adapter) DO UPDATE SET
     requests = requests + excluded.requests,
     prompt = prompt + excluded.prompt,
@@ -60,30 +65,29 @@ class Store:
     def merge(self, before: float = math.inf) -> int:
         """Turn lines of whole days before `before` (milliseconds) into sums of days; how many lines it were.
 
-        Sums stay the same at every moment; a day is one transaction, so that others have to wait for no more than that.
+        Sums stay the same at every moment. It is done in pieces, between which what ends meanwhile is written.
         """
         merged = 0
-        while (first := self._first()) is not None and first + DAY_MS <= before:
-            with self._turn, transaction(self._connection):
-                self._connection.execute(_MERGE, (first, first + DAY_MS))
-                span = "DELETE FROM requests WHERE started >= ? AND started < ?"
-                merged += self._connection.execute(span, (first, first + DAY_MS)).rowcount
+        while piece := self._merge_piece(before):
+            merged += piece
+            if piece >= _PIECE:
+                time.sleep(_PAUSE_SECONDS)  # a lock goes to whoever is first, and this thread would always be
         return merged
 
-    def shrink(self) -> None:
-        """Move what the log holds into the database proper, as far as no reader needs it."""
-        with self._turn:
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def _merge_piece(self, before: float) -> int:
+        """About `_PIECE` lines of the first day that has any."""
+        with self._turn, transaction(self._connection):
+            ((first, last),) = self._connection.execute(_FIRST_PIECE, (_PIECE - 1,))
+            if first is None or first - first % DAY_MS + DAY_MS > before:
+                return 0
+            day = first - first % DAY_MS
+            end = min(day + DAY_MS, math.inf if last is None else last + 1)
+            self._connection.execute(_MERGE, (day, end))
+            return self._connection.execute("DELETE FROM requests WHERE started < ?", (end,)).rowcount
 
     def close(self) -> None:
         with self._turn:
             self._connection.close()
-
-    def _first(self) -> int | None:
-        """The first day that has lines."""
-        with self._turn:
-            ((first,),) = self._connection.execute("SELECT min(started) FROM requests")
-        return None if first is None else int(first) // DAY_MS * DAY_MS
 
 
 def _row(line: Line) -> tuple[object, ...]:

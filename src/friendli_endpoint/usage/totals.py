@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
 from friendli_endpoint.errors import RequestError
-from friendli_endpoint.usage.records import Key, Query, UsageTotal, milliseconds
+from friendli_endpoint.usage.records import DAY_MS, Key, Query, UsageTotal, milliseconds
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,7 +19,7 @@ _COLUMNS: dict[Key, str] = {
     "team": "team",
     "endpoint": "endpoint",
     "adapter": "adapter",
-    "day": "date(started / 1000, 'unixepoch')",
+    "day": f"started / {DAY_MS}",
 }
 
 
@@ -59,7 +60,7 @@ def _conditions(query: Query) -> Iterator[tuple[str, Sequence[object]]]:
 
 
 def _total(by: Sequence[Key], row: Sequence[str | int]) -> UsageTotal:
-    keys = dict(zip(by, map(str, row), strict=False))
+    keys = {key: _day(value) if key == "day" else str(value) for key, value in zip(by, row, strict=False)}
     requests, prompt, cached, completion = map(int, row[len(by) :])
     return UsageTotal(
         team=keys.get("team", UNSET),
@@ -72,3 +73,8 @@ def _total(by: Sequence[Key], row: Sequence[str | int]) -> UsageTotal:
         completion_tokens=completion,
         total_tokens=prompt + completion,
     )
+
+
+def _day(number: str | int) -> str:
+    """The day so many days after the first of 1970."""
+    return datetime.fromtimestamp(int(number) * (DAY_MS // 1000), UTC).date().isoformat()
