@@ -177,11 +177,11 @@ def test_the_folder_and_its_files_are_for_their_owner_alone(tmp_path: Path) -> N
     assert [path.name for path in folder.iterdir()] == [FILE_NAME]
 
 
-def failing(message: str) -> Callable[[Store, Sequence[Line]], None]:
-    def add(store: Store, lines: Sequence[Line]) -> None:
+def failing(message: str) -> Callable[[Sequence[Line]], None]:
+    def write(_: Sequence[Line]) -> None:
         raise sqlite3.OperationalError(message)
 
-    return add
+    return write
 
 
 def test_a_full_disk_holds_no_answer_up_and_loses_nothing(
@@ -189,7 +189,7 @@ def test_a_full_disk_holds_no_answer_up_and_loses_nothing(
 ) -> None:
     ledger = Ledger.open(tmp_path)
     with monkeypatch.context() as full:
-        full.setattr(ledger._writer, "_write", failing("database or disk is full").__get__(ledger._store))
+        full.setattr(ledger._writer, "_write", failing("database or disk is full"))
         spend(ledger, who(1))
         spend(ledger, who(2), outcome="timeout")
         ledger.close()
@@ -205,7 +205,7 @@ def test_what_could_not_be_written_is_written_with_the_next_request(
 ) -> None:
     ledger = Ledger.open(tmp_path)
     with monkeypatch.context() as full:
-        full.setattr(ledger._writer, "_write", failing("disk I/O error").__get__(ledger._store))
+        full.setattr(ledger._writer, "_write", failing("disk I/O error"))
         spend(ledger, who(1))
     assert ledger.unwritten == 1
     spend(ledger, who(2))
