@@ -1,54 +1,27 @@
 """Every way to ask that the authentication must judge, as raw requests, with the status that each deserves.
 
-Nothing here needs pytest: a bench prints the same cases. Put `SETTINGS` into a server's settings and `WANTED` into its
-store (`texts_of`), then send `case.request` of each of `cases(texts)` and compare the status with `case.expected`.
+Nothing here needs pytest: a bench prints the same cases. Put `SETTINGS` into a server's settings and `texts_of` into
+its store (auth_credentials.py), then `misjudged` says which of `cases` are answered otherwise.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import chain, product
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from auth_model import CLOSED, ROUTES, Credential, Grant, Team, expected
+from auth_credentials import TEAMS, credentials
+from auth_model import CLOSED, ROUTES, Credential, Team, expected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from friendli_endpoint.access import TokenStore
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
-SETTINGS = {"tokens": "flp_user", "admin_tokens": "flp_admin"}
 BODY = json.dumps({"model": "demo", "prompt": "x", "max_tokens": 1}).encode()
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A token to be created; one that is not `good` is revoked, or has expired."""
-
-    grant: Grant
-    good: bool = True
-    expires: int | None = None
-    revoked: bool = False
-
-
-COMPLETE = Grant(frozenset({"complete"}))
-ADMIN = Grant(frozenset({"admin"}), teams=None)
-WANTED = {
-    "complete": Wanted(COMPLETE),
-    "metrics": Wanted(Grant(frozenset({"metrics"}))),
-    "admin": Wanted(ADMIN),
-    "complete, metrics": Wanted(Grant(frozenset({"complete", "metrics"}))),
-    "of two teams": Wanted(replace(COMPLETE, teams=("a", "b"))),
-    "admin of a team": Wanted(replace(ADMIN, teams=("a",))),
-    "for this endpoint": Wanted(replace(COMPLETE, endpoint="demo")),
-    "for another endpoint": Wanted(replace(COMPLETE, endpoint="other")),
-    "admin of another endpoint": Wanted(replace(ADMIN, endpoint="other")),
-    "expires later": Wanted(COMPLETE, expires=4_000_000_000),
-    "expired": Wanted(ADMIN, good=False, expires=1_000_000_000),
-    "revoked": Wanted(ADMIN, good=False, revoked=True),
-}
 
 
 @dataclass(frozen=True)
@@ -58,76 +31,6 @@ class Case:
     name: str
     request: bytes
     expected: int
-
-
-def bearer(text: str) -> bytes:
-    return b"Authorization: Bearer " + text.encode("latin-1")
-
-
-def credentials(texts: Mapping[str, str]) -> list[Credential]:
-    """Every state that a credential can be in; `texts` are those of `WANTED`."""
-    user, admin = SETTINGS["tokens"], SETTINGS["admin_tokens"]
-    known = [
-        Credential("user of the settings", (bearer(user),), COMPLETE),
-        Credential("admin of the settings", (bearer(admin),), ADMIN),
-        *(Credential(name, (bearer(texts[name]),), it.grant if it.good else None) for name, it in WANTED.items()),
-    ]
-    good = texts["admin"]
-    odd = [
-        Credential("lower case", (b"authorization: bearer " + good.encode(),), ADMIN),
-        Credential("more spaces", (b"AUTHORIZATION:   BEARER   " + good.encode() + b"  ",), ADMIN),
-        Credential("none"),
-        Credential("empty", (b"Authorization:",)),
-        Credential("scheme alone", (b"Authorization: Bearer",)),
-        Credential("scheme and spaces", (b"Authorization: Bearer   ",)),
-        Credential("token alone", (b"Authorization: " + good.encode(),)),
-        Credential("other scheme", (b"Authorization: Basic " + good.encode(),)),
-        Credential("no space", (b"Authorization: Bearer" + good.encode(),)),
-        Credential("prefix", (bearer(good[:12]),)),
-        Credential("other secret", (bearer(good[:13] + "x" * 43),)),
-        Credential("cut", (bearer(good[:-1]),)),
-        Credential("longer", (bearer(good + "A"),)),
-        Credential("swapped case", (bearer(good.swapcase()),)),
-        Credential("hash of the settings", (bearer("sha256:" + "0" * 64),)),
-        Credential("quotes", (bearer(f'"{good}"'),)),
-        Credential("apostrophes", (bearer(f"'{good}'"),)),
-        Credential("SQL", (bearer("flp_' OR 1=1 --"),)),
-        Credential("two tokens", (bearer(f"{good} {good}"),)),
-        Credential("a list", (bearer(f"{good}, Bearer {good}"),)),
-        Credential("twice", (bearer(good), bearer(good))),
-        Credential("bad, then good", (bearer("x"), bearer(good))),
-        Credential("tab", (bearer(f"{good[:20]}\t{good[20:]}"),)),
-        Credential("not ASCII", (bearer(good[:-1] + "\xe9"),)),
-        Credential("UTF-8", (b"Authorization: Bearer " + "flp_größe".encode(),)),
-        Credential("NUL", (bearer(f"{good}\0"),), status=400),
-        Credential("escape", (bearer(f"\x1b[31m{good}"),), status=400),
-        Credential("folded", (b"Authorization: Bearer\r\n " + good.encode(),), status=400),
-        Credential("CR", (bearer(f"x\r{good}"),), status=400),
-        Credential("LF", (bearer(f"x\nAuthorization: Bearer {good}"),), status=400),
-        Credential("space before the colon", (b"Authorization : Bearer " + good.encode(),), status=400),
-        Credential("in the proxy's header", (b"Proxy-Authorization: Bearer " + good.encode(),)),
-        Credential("in a cookie", (b"Cookie: Authorization=Bearer " + good.encode(),)),
-        Credential("in another header", (b"X-Api-Key: " + good.encode(),)),
-        Credential("10 kB", (bearer("x" * 10_000),)),
-        Credential("20 kB", (bearer("x" * 20_000),), status=431),
-        Credential("1 MB", (bearer("x" * 1_000_000),), status=CLOSED),
-    ]
-    return known + odd
-
-
-TEAMS = (
-    Team("default", (b"X-Friendli-Team: default",), "default"),
-    Team("a", (b"x-friendli-team: a",), "a"),
-    Team("b", (b"X-FRIENDLI-TEAM: b",), "b"),
-    Team("other", (b"X-Friendli-Team: other",), "other"),
-    Team("empty", (b"X-Friendli-Team:",), status=422),
-    Team("no name", (b"X-Friendli-Team: a b",), status=422),
-    Team("not ASCII", (b"X-Friendli-Team: \xe9",), status=422),
-    Team("a path", (b"X-Friendli-Team: ../a",), status=422),
-    Team("too long", (b"X-Friendli-Team: " + b"a" * 65,), status=422),
-    Team("twice", (b"X-Friendli-Team: a", b"X-Friendli-Team: a"), status=422),
-)
-"""Ways to name a team; naming none is left to the other cases."""
 
 
 TARGETS: dict[str, Callable[[bytes], bytes]] = {
@@ -215,22 +118,6 @@ _HOST = (b"Host: localhost",)
 _NO_TEAM = Team()
 
 
-def texts_of(store: TokenStore) -> dict[str, str]:
-    """The tokens of `WANTED`, created in `store`."""
-    texts = {}
-    for name, wanted in WANTED.items():
-        grant = wanted.grant
-        texts[name], token = store.create(
-            scopes=grant.scopes,
-            teams=grant.teams or (),
-            endpoints=(grant.endpoint,) if grant.endpoint else (),
-            expires=wanted.expires,
-        )
-        if wanted.revoked:
-            store.revoke(token.prefix)
-    return texts
-
-
 def cases(texts: Mapping[str, str]) -> Iterator[Case]:
     """All of them: each route with each method and credential, then teams, targets and hosts."""
     everybody = credentials(texts)
@@ -273,3 +160,27 @@ def _case(
     ]
     name = f"{method} {target!r}, {who.name}, team {team.name}, {trick or 'plain'}"
     return Case(name, b"\r\n".join([*lines, b"", body]), expected(method, target, who, team))
+
+
+async def misjudged(url: str, some: Iterable[Case]) -> list[tuple[str, int, int]]:
+    """The cases that are answered otherwise than expected: name, expected and found.
+
+    One after the other: whether an endpoint may sleep depends on what else it does.
+    """
+    address = urlsplit(url)
+    wrong = []
+    for case in some:
+        status = await _status(address.hostname, address.port, case.request)
+        if status != case.expected:
+            wrong.append((case.name, case.expected, status))
+    return wrong
+
+
+async def _status(host: str | None, port: int | None, request: bytes) -> int:
+    reader, writer = await asyncio.open_connection(host, port)
+    line = b""
+    with suppress(ConnectionError):
+        writer.write(request)
+        line = await reader.readline()
+    writer.close()
+    return int(line.split()[1]) if line else CLOSED

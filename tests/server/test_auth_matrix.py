@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import closing, suppress
+from contextlib import closing
+from itertools import islice
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pytest
-from auth_cases import SETTINGS, cases, texts_of
-from auth_model import CLOSED, ROUTES
+from auth_cases import cases, misjudged
+from auth_credentials import SETTINGS, texts_of
+from auth_model import ROUTES
 from server_kit import Server, deployment_of, play_on_socket, service_with, settings
 
 from friendli_endpoint.access import TokenStore
@@ -19,8 +19,6 @@ from friendli_endpoint.server.app import create_app
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from auth_cases import Case
 
 PARTS = 8
 
@@ -38,32 +36,8 @@ def test_every_request_gets_the_status_that_the_rules_give_it(part: int, tmp_pat
         texts = texts_of(store)
 
     async def scenario(server: Server) -> None:
-        wrong = await misjudged(server.url, list(cases(texts))[part::PARTS])
+        wrong = await misjudged(server.url, islice(cases(texts), part, None, PARTS))
         assert not wrong, f"{len(wrong)}, such as {wrong[:5]}"
 
     known = {name: (TokenHash.parse(text),) for name, text in SETTINGS.items()}
     play_on_socket(scenario, state=str(state), **known)
-
-
-async def misjudged(url: str, some: list[Case]) -> list[tuple[str, int, int]]:
-    """The cases that are answered otherwise than expected: name, expected and found.
-
-    One after the other: whether an endpoint may sleep depends on what else it does.
-    """
-    address = urlsplit(url)
-    statuses = [await _status(address.hostname, address.port, case.request) for case in some]
-    return [
-        (case.name, case.expected, status)
-        for case, status in zip(some, statuses, strict=True)
-        if status != case.expected
-    ]
-
-
-async def _status(host: str | None, port: int | None, request: bytes) -> int:
-    reader, writer = await asyncio.open_connection(host, port)
-    line = b""
-    with suppress(ConnectionError):
-        writer.write(request)
-        line = await reader.readline()
-    writer.close()
-    return int(line.split()[1]) if line else CLOSED
