@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from friendli_endpoint.engine.vocabulary import Request, TokenEvent
 
 HERE = Path(__file__).parent
+LATEST = 60  # seconds for a call
 WAYS = ("complete", "complete_async", "stream", "stream_async")
 
 
@@ -99,6 +101,9 @@ class Caller:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(call) + "\n")
         self._process.stdin.flush()
+        if not select.select([self._process.stdout], [], [], LATEST)[0]:
+            self._process.kill()
+            raise TimeoutError(f"{self.client.name} gives nothing")
         return json.loads(self._process.stdout.readline())
 
 
