@@ -112,7 +112,7 @@ class Admission:
             raise self._refusal("team requests", f"The team has {most} requests here, as many as it may", team)
         self._quotas.check(team)
         if not self._shares.ask(team, self._clock()):
-            if held >= self._shares.share and held < self.places:
+            if held >= self._shares.share and self._shares.share < self._shares.limit:
                 raise self._refusal("team share", f"The team holds its share of the {self._shares.limit} places", team)
             raise self._refusal("full", f"All {self._shares.limit} places are taken")
 

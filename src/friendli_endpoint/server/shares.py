@@ -51,7 +51,7 @@ class Shares:
         self._recent.move_to_end(name)
         self._forget(now)
         free = self.limit - self.taken
-        allowed = free > 0 and (team.held < self.share or free > self._reserved(team))
+        allowed = free > 0 and (team.held < self.share or self._spares(free, team))
         team.wish(team.held + 1 if allowed else self.limit, now)
         return allowed
 
@@ -71,11 +71,16 @@ class Shares:
         """The places of each active team."""
         return -(-self.limit // max(1, len(self._teams)))
 
-    def _reserved(self, team: _Team) -> int:
+    def _spares(self, free: int, team: _Team) -> bool:
+        """Whether of so many free places one is left when all other teams have what they lack."""
         share = self.share
-        return sum(
-            max(0, min(other.want + 1, share) - other.held) for other in self._teams.values() if other is not team
-        )
+        for other in self._teams.values():
+            lacks = min(other.want + 1, share) - other.held
+            if lacks > 0 and other is not team:
+                free -= lacks
+                if free <= 0:
+                    return False
+        return free > 0
 
     def _forget(self, now: float) -> None:
         while len(self._recent) > self.limit or now - next(iter(self._recent.values())) > _ACTIVE_SECONDS:
