@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -12,14 +11,14 @@ from rich.text import Text
 from friendli.cli.terminal import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console, ConsoleOptions, RenderableType
 
     from friendli.cli.top_frame import AdapterRow, EndpointRow, Frame
 
 _STATES: Final = {"RUNNING": "green", "FAILED": "bold red", "SLEEPING": "blue"}
-_BAR: Final = 10
+_BAR: Final = 8
 _WIDE: Final = 140
 _THREE_DIGITS: Final = 100
 
@@ -103,8 +102,8 @@ _WORK: Final = (
     _Column("run", lambda row: f"{row.running}", lambda row: f"{row.running}"),
     _Column("wait", lambda row: f"{row.waiting}", lambda row: f"{row.waiting}"),
     _Column("batch", lambda row: _number(row.batch)),
-    _Column("prompt/s", lambda row: _number(row.prompt_rate), lambda row: _number(row.prompt_rate)),
-    _Column("output/s", lambda row: _number(row.completion_rate), lambda row: _number(row.completion_rate)),
+    _Column("in/s", lambda row: _number(row.prompt_rate), lambda row: _number(row.prompt_rate)),
+    _Column("out/s", lambda row: _number(row.completion_rate), lambda row: _number(row.completion_rate)),
     _Column("kv", _bar, left=True),
     _Column("cached", lambda row: "-" if row.hits is None else f"{row.hits:.0%}"),
 )
