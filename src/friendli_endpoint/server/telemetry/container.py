@@ -32,8 +32,12 @@ def container_families(tally: Tally) -> Iterator[Metric]:
 def _counters(tally: Tally) -> Iterator[Metric]:
     answered = tally.outcomes["finished"]
     yield counter("friendli_requests", "Requests for completions.", (), [(_ALONE, tally.requests)])
-    yield counter("friendli_responses", "Those that were answered in full.", (), [(_ALONE, answered)])
-    yield counter("friendli_items", "Their prompts times choices.", (), [(_ALONE, tally.items)])
+    yield counter(
+        "friendli_responses", "Requests for completions that were answered in full.", (), [(_ALONE, answered)]
+    )
+    yield counter(
+        "friendli_items", "Prompts times choices of all requests for completions.", (), [(_ALONE, tally.items)]
+    )
 
 
 def _failures(tally: Tally) -> Iterator[Metric]:
@@ -48,10 +52,14 @@ def _gauges(tally: Tally) -> Iterator[Metric]:
     here = [record for record in tally.live if record.completes]
     items = sum(record.items for record in here)
     assigned = sum(record.items for record in here if record.started_at is not None)
-    yield gauge("friendli_current_requests", "Requests that are here now.", (), [(_ALONE, len(here))])
-    yield gauge("friendli_current_items", "Their prompts times choices.", (), [(_ALONE, items)])
-    yield gauge("friendli_current_assigned_items", "Those that have a turn.", (), [(_ALONE, assigned)])
-    yield gauge("friendli_current_waiting_items", "Those that wait for one.", (), [(_ALONE, items - assigned)])
+    yield gauge("friendli_current_requests", "Requests for completions that are here now.", (), [(_ALONE, len(here))])
+    yield gauge(
+        "friendli_current_items", "Prompts times choices of the requests that are here now.", (), [(_ALONE, items)]
+    )
+    yield gauge("friendli_current_assigned_items", "Items of them that have their turn.", (), [(_ALONE, assigned)])
+    yield gauge(
+        "friendli_current_waiting_items", "Items of them that wait for their turn.", (), [(_ALONE, items - assigned)]
+    )
 
 
 def _sizes(tally: Tally) -> Iterator[Metric]:

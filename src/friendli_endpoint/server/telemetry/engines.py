@@ -29,8 +29,12 @@ _GAUGES: Final[tuple[tuple[str, str, Callable[[Pulse], int]], ...]] = (
     ("friendli_engine_running_sequences", "Sequences in the batch.", lambda pulse: pulse.running),
     ("friendli_engine_waiting_sequences", "Sequences that wait for room.", lambda pulse: pulse.waiting),
     ("friendli_kv_blocks", "Blocks of the KV cache.", lambda pulse: pulse.kv_blocks),
-    ("friendli_kv_blocks_used", "Those that sequences hold.", lambda pulse: pulse.kv_blocks_used),
-    ("friendli_kv_blocks_cached", "Those kept for prompts to come.", lambda pulse: pulse.kv_blocks_cached),
+    ("friendli_kv_blocks_used", "Blocks of the KV cache that sequences hold.", lambda pulse: pulse.kv_blocks_used),
+    (
+        "friendli_kv_blocks_cached",
+        "Blocks of the KV cache that are kept for prompts to come.",
+        lambda pulse: pulse.kv_blocks_cached,
+    ),
     ("friendli_engine_adapters", "Adapters that are loaded.", lambda pulse: pulse.adapters),
 )
 
@@ -45,4 +49,9 @@ def engine_families(endpoints: Sequence[EndpointFigures]) -> Iterator[Metric]:
     restarts = [((each.id,), each.restarts) for each in endpoints]
     states = [((each.id, state), each.state == state) for each in endpoints for state in STATES]
     yield counter("friendli_engine_restarts", "Engines that took the place of one that died.", _ENDPOINT, restarts)
-    yield gauge("friendli_endpoint_state", "1 for the state it is in.", (*_ENDPOINT, "state"), states)
+    yield gauge(
+        "friendli_endpoint_state",
+        "1 for the state that the endpoint is in, 0 for the others.",
+        (*_ENDPOINT, "state"),
+        states,
+    )

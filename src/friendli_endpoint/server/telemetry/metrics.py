@@ -39,7 +39,9 @@ class Metrics:
         yield from container_families(self._tally)
         yield from request_families(self._tally)
         yield from engine_families(list(self._figures()))
-        yield counter("friendli_log_lines_dropped", "Lines that nobody read in time.", (), [((), self._dropped())])
+        yield counter(
+            "friendli_log_lines_dropped", "Lines of the log that could not be written.", (), [((), self._dropped())]
+        )
         yield from self._process.collect()
 
 

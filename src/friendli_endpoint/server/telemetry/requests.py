@@ -19,10 +19,18 @@ if TYPE_CHECKING:
 
 _PLACE: Final = ("endpoint", "adapter")
 _TIMES: Final[tuple[tuple[str, str, Callable[[Traffic], Histogram]], ...]] = (
-    ("friendli_request_duration_seconds", "Requests that finished, first to last byte.", lambda each: each.duration),
-    ("friendli_time_to_first_token_seconds", "From a request to its first token.", lambda each: each.first_token),
-    ("friendli_inter_token_seconds", "From one batch of a reply's tokens to the next.", lambda each: each.inter_token),
-    ("friendli_queue_seconds", "Waiting for a turn.", lambda each: each.queue),
+    ("friendli_request_duration_seconds", "Seconds of requests that finished.", lambda each: each.duration),
+    (
+        "friendli_time_to_first_token_seconds",
+        "Seconds from a request to its first token.",
+        lambda each: each.first_token,
+    ),
+    (
+        "friendli_inter_token_seconds",
+        "Seconds from one batch of a reply's tokens to the next.",
+        lambda each: each.inter_token,
+    ),
+    ("friendli_queue_seconds", "Seconds of waiting for a turn.", lambda each: each.queue),
 )
 
 
@@ -32,9 +40,14 @@ def request_families(tally: Tally) -> Iterator[Metric]:
         yield histogram(name, text, _PLACE, [(place, of(traffic)) for place, traffic in tally.table])
     yield from _sums(tally)
     yield from _here(tally)
-    yield counter("friendli_refusals", "Refused requests.", ("endpoint", "reason"), tally.refusals.items())
     yield counter(
-        "friendli_http_responses", "Replies of any kind.", ("route", "method", "status"), tally.responses.items()
+        "friendli_refusals",
+        "Requests that were refused, by the type of the error.",
+        ("endpoint", "reason"),
+        tally.refusals.items(),
+    )
+    yield counter(
+        "friendli_http_responses", "Replies of all routes.", ("route", "method", "status"), tally.responses.items()
     )
 
 
@@ -51,8 +64,15 @@ def _sums(tally: Tally) -> Iterator[Metric]:
     outcomes = [
         ((*place, outcome), value) for place, traffic in tally.table for outcome, value in traffic.outcomes.items()
     ]
-    yield counter("friendli_tokens", "Tokens charged; prompt includes cached.", (*_PLACE, "kind"), tokens)
-    yield counter("friendli_request_outcomes", "Requests by their end.", (*_PLACE, "outcome"), outcomes)
+    yield counter(
+        "friendli_tokens", "Tokens that requests were charged with; prompt includes cached.", (*_PLACE, "kind"), tokens
+    )
+    yield counter(
+        "friendli_request_outcomes",
+        "Requests that reached an endpoint, by how they ended.",
+        (*_PLACE, "outcome"),
+        outcomes,
+    )
 
 
 def _here(tally: Tally) -> Iterator[Metric]:
