@@ -22,10 +22,11 @@ _LONGEST_CLIENT_ID: Final = 128
 
 
 class Telemetry:
-    """What is told of requests: numbers in `tally`, lines in the log."""
+    """What is told of requests: numbers in `tally`, lines in the log, of which `dropped` have been lost."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, dropped: Callable[[], int] = lambda: 0) -> None:
         self.clock = clock
+        self.dropped = dropped
         self.tally = Tally(clock)
 
     def begin(self, scope: Scope) -> RequestRecord:
