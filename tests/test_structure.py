@@ -55,6 +55,7 @@ HOMES = {
     "uvicorn": {"friendli_endpoint.server"},
     "sqlite3": {"friendli_endpoint.usage", "friendli_endpoint.access"},
     "typer": {"friendli.cli"},
+    "prometheus_client": {"friendli.cli", "friendli_endpoint.server"},
     "opentelemetry": {"friendli"},
 }
 
