@@ -167,6 +167,15 @@ def test_refusals_are_counted_by_reason():
     assert admission.refusals == {"team requests": 1, "full": 1, "team share": 1}
 
 
+def test_teams_that_have_gone_are_not_remembered():
+    admission, _ = admission_of(4)
+    for number in range(1_000):
+        with admission.enter(f"name-{number}"):
+            pass
+    assert not admission._waiting
+    assert len(admission._shares._teams) <= 4
+
+
 def test_the_server_is_idle_when_the_last_place_is_left():
     async def main():
         admission, _ = admission_of(2)

@@ -1,7 +1,7 @@
 """What has left lately foretells how long it takes, on a clock that the tests turn."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from overload_kit import Clock
 
@@ -82,7 +82,7 @@ def test_a_clock_that_leaps_breaks_nothing():
     drain, clock = watched()
     leave(drain, clock, times=100, every=0.1)
     clock.now += 1e9
-    assert drain.seconds_for(1) > 1e6
+    assert drain.seconds_for(1) > 1e5
     leave(drain, clock, times=100, every=0.1)
     assert drain.seconds_for(1) > 0
 
@@ -97,6 +97,7 @@ def test_what_is_given_back_at_once_counts_by_its_size():
     steps=st.lists(st.tuples(st.floats(0, 1e5), st.sampled_from(["leave", "busy", "idle"])), max_size=60),
     amounts=st.lists(st.floats(0.1, 1e3), min_size=2, max_size=5),
 )
+@example(steps=[(10.0, "leave"), (40_646.0, "busy")], amounts=[1.0, 1.0])
 def test_more_never_takes_less_time_whatever_has_happened(steps, amounts):
     drain, clock = watched()
     for seconds, what in steps:
@@ -106,6 +107,8 @@ def test_more_never_takes_less_time_whatever_has_happened(steps, amounts):
         else:
             drain.watch(busy=what == "busy")
     waits = [drain.seconds_for(amount) for amount in sorted(amounts)]
-    assert None not in waits or set(waits) == {None}
-    assert all(wait is None or wait >= 0 for wait in waits)
-    assert waits == [None] * len(waits) or waits == sorted(waits)
+    if None in waits:
+        assert set(waits) == {None}
+    else:
+        assert waits == sorted(waits)
+        assert 0 < waits[0] <= waits[-1] < float("inf")

@@ -34,6 +34,16 @@ def test_a_team_that_comes_into_a_full_house_gets_every_place_that_is_given_back
     assert ask(shares, "flood", times=20) == 1
 
 
+def test_for_a_team_that_was_refused_its_whole_share_is_kept():
+    shares = Shares(10)
+    ask(shares, "flood", times=20)
+    ask(shares, "b")
+    for _ in range(5):
+        shares.give_back("flood")
+    assert ask(shares, "flood", times=20) == 0
+    assert ask(shares, "b", times=20) == 5
+
+
 def test_the_place_that_cannot_be_divided_goes_to_who_asks_first():
     shares = Shares(5)
     ask(shares, "a")

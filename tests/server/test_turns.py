@@ -26,6 +26,9 @@ class Holder:
             await self._over.wait()
         self.has_it = False
 
+    def let_go_soon(self):
+        self._over.set()
+
     async def let_go(self):
         self._over.set()
         await self.task
@@ -117,19 +120,16 @@ def test_who_leaves_while_waiting_takes_nothing_along():
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("chosen_first", [True, False])
-def test_who_leaves_at_the_moment_of_being_chosen_passes_the_turn_on(chosen_first):
+@pytest.mark.parametrize("loops", [0, 1], ids=["as it is chosen", "before it hears of it"])
+def test_who_leaves_at_the_moment_of_being_chosen_passes_the_turn_on(loops):
     async def main():
         async with full() as (turns, first):
             second, third = Holder(turns), Holder(turns)
             await settle()
-            if chosen_first:
-                first._over.set()
-                await asyncio.sleep(0)  # `first` has given its turn back, `second` has not heard of it
-                second.task.cancel()
-            else:
-                second.task.cancel()
-                first._over.set()
+            first.let_go_soon()
+            for _ in range(loops):
+                await asyncio.sleep(0)
+            second.task.cancel()
             await settle()
             assert second.task.cancelled()
             assert not second.has_it
@@ -213,7 +213,7 @@ def test_whoever_comes_ends_or_is_cancelled_at_any_moment_no_turn_is_lost(acts):
                 here.append(Holder(turns, team, rows))
             elif here:
                 holder = here.pop(rows % len(here))
-                holder._over.set()
+                holder.let_go_soon()
                 if act == "cancel":
                     holder.task.cancel()
             if yields:

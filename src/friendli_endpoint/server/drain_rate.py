@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 _HALF_LIFE_SECONDS: Final = 5.0
 _HALF_LIFE_LEAVINGS: Final = 4.0
 _LEAST_SECONDS: Final = 0.05
+_MOST_HALF_LIVES: Final = 20.0
+"""That a long silence may count for: what is known never becomes nothing."""
 
 
 class DrainRate:
@@ -46,7 +48,7 @@ class DrainRate:
         self._pass_time()
         if self._missing > 0 or self._seconds < _LEAST_SECONDS:
             return None
-        return amount * self._seconds / self._amount if self._amount else math.inf
+        return amount * self._seconds / self._amount
 
     def _pass_time(self) -> None:
         if self._since is None:
@@ -57,7 +59,7 @@ class DrainRate:
             self._seconds += elapsed
             return
         half_life = max(_HALF_LIFE_SECONDS, _HALF_LIFE_LEAVINGS * self._seconds / self._leavings)
-        kept = 0.5 ** (elapsed / half_life)
+        kept = 0.5 ** min(elapsed / half_life, _MOST_HALF_LIVES)
         self._amount *= kept
         self._leavings *= kept
         self._seconds = self._seconds * kept + (1.0 - kept) * half_life / math.log(2)

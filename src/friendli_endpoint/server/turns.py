@@ -56,7 +56,8 @@ class Turns:
         Raises `EngineFullError` when that takes longer than `queue_seconds`, and at once when it is known to take
         longer than `patience` seconds.
         """
-        self._check_patience(team, rows, patience)
+        if patience is not None:
+            self._check_patience(team, rows, patience)
         ticket = self._order.add(team, rows)
         start = self._starts[ticket] = asyncio.get_running_loop().create_future()
         try:
@@ -85,9 +86,9 @@ class Turns:
                 reason="queue",
             ) from None
 
-    def _check_patience(self, team: str, rows: int, patience: float | None) -> None:
+    def _check_patience(self, team: str, rows: int, patience: float) -> None:
         wait = self._order.expected_wait(team, rows)
-        if patience is not None and wait is not None and wait > patience:
+        if wait is not None and wait > patience:
             raise EngineFullError(
                 f"It would be the request's turn in about {wait:.1f} s, after its time; allow more, or try later.",
                 retry_after=retry_after(wait - patience),
