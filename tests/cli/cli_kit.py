@@ -74,7 +74,7 @@ def byte_tokenizer() -> Tokenizer:
 def server(text: str = "some text", *, engine: FakeEngine | None = None) -> Iterator[Embedded]:
     """A real server on loopback with the endpoint `demo`, whose choices say `text` unless `engine` has its own way."""
     engine = engine or FakeEngine(script=lambda request, choice: text.encode())
-    with embedded(load_settings(), load=lambda *_: Deployment("demo", engine, byte_tokenizer())) as found:
+    with embedded(load_settings(), load=lambda *_: (Deployment("demo", engine, byte_tokenizer()),)) as found:
         yield found
 
 

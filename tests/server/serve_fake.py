@@ -13,5 +13,5 @@ if __name__ == "__main__":
     engine = FakeEngine(script=says("x" * 400), step_seconds=0.005)
     serve(
         load_settings(server={"port": 0}),
-        load=lambda settings, progress: Deployment(settings.endpoint[0], engine, byte_tokenizer()),
+        load=lambda settings, progress: (Deployment(settings.endpoint[0], engine, byte_tokenizer()),),
     )

@@ -14,13 +14,14 @@ import msgspec
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers
 
-from friendli_endpoint.config import ServerSettings
+from friendli_endpoint.config import EndpointSettings, ServerSettings, Settings
 from friendli_endpoint.engine.fake import FakeEngine
 from friendli_endpoint.errors import HubError
 from friendli_endpoint.server.app import ADAPTERS_PATH, COMPLETIONS_PATH, create_app
 from friendli_endpoint.server.deployment import Deployment
 from friendli_endpoint.server.host import Stop, host
 from friendli_endpoint.server.listen import base_url, listen
+from friendli_endpoint.server.service import Service, open_service
 from friendli_endpoint.text import Tokenizer
 from friendli_endpoint.text.spelling import BYTE_LEVEL
 
@@ -118,6 +119,14 @@ def deployment_of(engine: FakeEngine, **served: object) -> Deployment:
     return Deployment("demo", engine, byte_tokenizer(), **({"resolve_adapter": find_adapter} | served))
 
 
+def service_with(
+    deployment: Deployment, server: ServerSettings, *, teams: object = None, **endpoint: object
+) -> Service:
+    """The service of one deployment. `endpoint`: of its settings."""
+    chosen = {deployment.id: EndpointSettings(**endpoint)}
+    return open_service([deployment], Settings(server=server, teams=teams or {}, endpoints=chosen))
+
+
 @asynccontextmanager
 async def in_process(
     engine: FakeEngine | None = None, *, served: dict[str, object] | None = None, **limits: object
@@ -125,8 +134,9 @@ async def in_process(
     """The application called directly, without sockets. `served`: of the deployment."""
     engine = engine or FakeEngine()
     deployment = deployment_of(engine, **(served or {}))
-    await deployment.start()
-    app = create_app(deployment, settings(**limits))
+    service = service_with(deployment, settings(**limits))
+    await service.endpoints.start()
+    app = create_app(service)
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         yield Server(engine, client)
@@ -141,8 +151,8 @@ async def on_socket(
     chosen = settings(**limits)
     with listen(chosen.host, chosen.port) as listener:
         stop, ready = Stop(), asyncio.Event()
-        deployment = deployment_of(engine, **(served or {}))
-        hosting = asyncio.create_task(host(deployment, chosen, listener, stop, ready.set))
+        service = service_with(deployment_of(engine, **(served or {})), chosen)
+        hosting = asyncio.create_task(host(service, listener, stop, ready.set))
         url = base_url(listener)
         await ready.wait()
         try:

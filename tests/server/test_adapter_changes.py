@@ -103,7 +103,7 @@ async def _send(server: Server, method: str, route: str, **members: object) -> a
     address = urlsplit(server.url)
     _, writer = await asyncio.open_connection(address.hostname, address.port)
     content = json.dumps(members).encode()
-    head = f"{method} {ADAPTERS}/{route} HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+    head = f"{method} {ADAPTERS}/{route} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
     await writer.drain()
     return writer

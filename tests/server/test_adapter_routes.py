@@ -188,7 +188,7 @@ def test_a_client_that_leaves_lets_its_adapter_go(stream: bool) -> None:
         address = urlsplit(server.url)
         _, writer = await asyncio.open_connection(address.hostname, address.port)
         content = json.dumps(body(model="demo:pirate", stream=stream)).encode()
-        head = f"POST {COMPLETIONS_PATH} HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+        head = f"POST {COMPLETIONS_PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
         await until(lambda: bool(server.engine.live))
         assert (await server.client.get(f"{ADAPTERS}/pirate")).json()["requests"] == 1

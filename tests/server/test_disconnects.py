@@ -107,7 +107,7 @@ def test_leaving_in_the_middle_of_the_body_leaves_nothing_behind() -> None:
     async def scenario(server: Server) -> None:
         address = urlsplit(server.url)
         _, writer = await asyncio.open_connection(address.hostname, address.port)
-        head = "POST /dedicated/v1/completions HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n"
+        head = "POST /dedicated/v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: 500\r\n\r\n{{".encode())
         await writer.drain()
         _leave(writer)

@@ -139,14 +139,19 @@ def test_a_refused_body_gives_its_place_back() -> None:
     play(scenario, max_requests=1)
 
 
-def test_an_engine_that_is_not_ready_is_503_to_requests_and_to_readiness() -> None:
+def test_an_engine_that_restarts_is_not_ready_but_requests_are_held_for_it() -> None:
     async def scenario(server: Server) -> None:
         server.engine.ready = False
-        for reply in (await server.post(), await server.client.get("/ready")):
-            assert reply.status_code == 503
-            assert int(reply.headers["retry-after"]) >= 1
-            assert _check_shape(reply)["type"] == "unavailable"
+        server.engine.stall()
+        asked = asyncio.create_task(server.post())
+        reply = await server.client.get("/ready")
+        assert reply.status_code == 503
+        assert int(reply.headers["retry-after"]) >= 1
+        assert _check_shape(reply)["type"] == "unavailable"
         assert (await server.client.get("/health")).status_code == 200
+        await until(lambda: bool(server.engine.live))
+        server.engine.resume()
+        assert (await asked).status_code == 200
 
     play(scenario)
 

@@ -25,6 +25,7 @@ from server_kit import (
     on_socket,
     play_on_socket,
     says,
+    service_with,
     settings,
     until,
 )
@@ -46,7 +47,7 @@ PROGRAM = Path(__file__).with_name("serve_fake.py")
 
 
 def _loading(engine: FakeEngine) -> Load:
-    return lambda settings, progress: Deployment(settings.endpoint[0], engine, byte_tokenizer())
+    return lambda settings, progress: (Deployment(settings.endpoint[0], engine, byte_tokenizer()),)
 
 
 @pytest.fixture
@@ -196,9 +197,10 @@ def test_configured_adapters_are_there_before_the_server_is_ready() -> None:
         engine.stall_adapters()
         adapters = [ConfiguredAdapter("pirate", "org/pirate", Path("/cache/pirate"))]
         deployment = deployment_of(engine, adapters=adapters)
-        starting = asyncio.create_task(deployment.start())
+        service = service_with(deployment, settings())
+        starting = asyncio.create_task(service.endpoints.start())
         await until(lambda: bool(engine.adding))
-        client = httpx2.AsyncClient(transport=httpx2.ASGITransport(create_app(deployment, settings())))
+        client = httpx2.AsyncClient(transport=httpx2.ASGITransport(create_app(service)))
         async with client:
             for path, content in (
                 ("/ready", None),
@@ -206,11 +208,11 @@ def test_configured_adapters_are_there_before_the_server_is_ready() -> None:
                 (COMPLETIONS_PATH, body(model="demo:x")),
             ):
                 method = "GET" if content is None else "POST"
-                assert (await client.request(method, f"http://t{path}", json=content)).status_code == 503
+                assert (await client.request(method, f"http://localhost{path}", json=content)).status_code == 503
             engine.resume_adapters()
             await starting
-            assert (await client.get("http://t/ready")).status_code == 200
-            assert (await client.get(f"http://t{ADAPTERS}/pirate")).json()["source"] == "org/pirate"
+            assert (await client.get("http://localhost/ready")).status_code == 200
+            assert (await client.get(f"http://localhost{ADAPTERS}/pirate")).json()["source"] == "org/pirate"
         assert list(engine.adapters.values()) == ["/cache/pirate"]
 
     asyncio.run(main())
@@ -222,7 +224,7 @@ def test_an_adapter_that_the_engine_refuses_ends_the_start_with_its_route() -> N
     adapters = [ConfiguredAdapter("pirate", "./p", Path("p"))]
     with (
         pytest.raises(AdapterError, match=r"adapter 'pirate' \(\./p\): use_dora is not supported"),
-        embedded(load_settings(), load=lambda *_: deployment_of(engine, adapters=adapters)),
+        embedded(load_settings(), load=lambda *_: (deployment_of(engine, adapters=adapters),)),
     ):
         pass
     assert not engine.ready
@@ -294,7 +296,7 @@ def test_stopping_while_the_engine_loads_ends_at_once() -> None:
         stop = Stop()
         with listen("127.0.0.1", 0) as listener:
             deployment = Deployment("demo", EndlessEngine(), byte_tokenizer())
-            hosting = asyncio.create_task(host(deployment, settings(), listener, stop, lambda: None))
+            hosting = asyncio.create_task(host(service_with(deployment, settings()), listener, stop, lambda: None))
             await asyncio.sleep(0)
             stop.ask()
             await hosting

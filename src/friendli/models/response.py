@@ -102,10 +102,14 @@ class CompletionsUsage(Lenient):
 
 
 class CompletionsResult(Lenient):
-    """What `complete` returns. `id`, `object` and `model` are None from a server of the first generation."""
+    """What `complete` returns. `id`, `object` and `model` are None from a server of the first generation.
+
+    `created` is in Unix seconds, None from servers that do not say.
+    """
 
     id: str | None = None
     object: str | None = None
+    created: int | None = None
     model: str | None = None
     choices: list[CompletionsChoice]
     usage: CompletionsUsage

@@ -74,7 +74,7 @@ def _chosen(source: str, endpoints: list[str], named: str | None, flags: Mapping
         if any(value is not None for value in flags.values()):
             raise ConfigError(f"{source} has {len(endpoints)} endpoints; say with --endpoint-id which the flags mean.")
         return None
-    return named or next(iter(endpoints), DEFAULT_ENDPOINT)
+    return next(iter(endpoints), DEFAULT_ENDPOINT) if named is None else named
 
 
 class _Tables:

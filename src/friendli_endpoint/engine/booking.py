@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from friendli_endpoint.engine.sequence import Phase
-from friendli_endpoint.engine.vocabulary import Failed, Finished, Prefilled, Sampled
+from friendli_endpoint.engine.vocabulary import Failed, Finished, Prefilled, Resumed, Sampled
 from friendli_endpoint.sampling.draw import NO_TOKEN, NOTHING_LEFT, Expansion
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class _Booking:
         if not sequence.prefilling and not job.announced:
             job.announced = True
             self._events.append(Prefilled(job.request.id, job.cached_tokens or 0))
+        if not sequence.prefilling and sequence.computed == len(sequence.tokens) - 1:
+            self._events.append(Resumed(job.request.id))
         if not sequence.prefilling and not sequence.wanted:
             self._roster.end(sequence)
 

@@ -7,6 +7,7 @@ sees to it that nothing of it is left.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -68,16 +69,15 @@ class Link:
 
     @property
     def gone(self) -> bool:
-        """Whether the process has ended, although the connection may not have."""
-        return self._process.poll() is not None
+        """Whether the process has ended, although the connection may not have. It keeps its id until `close`."""
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     @property
     def ending(self) -> str:
         """How the process ended, or why it was ended, for the log."""
         if self._trouble is not None:
             return self._trouble
-        code = self._process.returncode
-        return signal.Signals(-code).name if code is not None and code < 0 else f"status {code}"
+        return _ending_of(self._process.returncode)
 
     def send(self, message: ToChild) -> None:
         """Write a message; when the child has just died it is dropped: the next child is told everything anew."""
@@ -141,3 +141,10 @@ class Link:
         except (msgspec.DecodeError, UnicodeDecodeError):
             self.kill("it sent what is no message")
         self._ended = True
+
+
+def _ending_of(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"status {code}"
+    names = {each.value: each.name for each in signal.Signals}
+    return names.get(-code, f"signal {-code}")

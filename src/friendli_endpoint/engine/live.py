@@ -10,7 +10,7 @@ import msgspec
 
 from friendli_endpoint.engine.quarantine import Quarantine
 from friendli_endpoint.engine.recovery import Recovery
-from friendli_endpoint.engine.vocabulary import Abort, Failed, Finished, Prefilled, Sampled, Submit
+from friendli_endpoint.engine.vocabulary import Abort, Failed, Finished, Prefilled, Resumed, Sampled, Submit
 from friendli_endpoint.errors import EndpointError, EngineError, PoisonError, RequestError
 
 if TYPE_CHECKING:
@@ -115,13 +115,15 @@ class LiveRequests:
         self._leave_if_over(live)
         return bool(ending)
 
-    def book(self, event: TokenEvent | Failed) -> None:
+    def book(self, event: TokenEvent | Resumed | Failed) -> None:
         """Enter an event of the child; what has been aborted meanwhile is ignored."""
         live = self._live.get(event.request_id)
         if live is None:
             return
         if isinstance(event, Failed):
             live.fail(_error_of(event))
+        elif isinstance(event, Resumed):
+            self._recovery.resume(event.request_id)
         elif isinstance(event, Prefilled):
             live.book(event)
         elif event.choice in live.open:

@@ -1,13 +1,14 @@
 """Who is sent to a new child, and when: so that a request that ends the engine is found, and no other one fails.
 
-Requests go in waves, and the next wave waits until each of the last one has settled: a token of it has come, or it is
-over. After a death the first wave is all that are proven, because they had a token and have died once since. The others
-are suspects, each a wave of its own: its trial. Then those follow that arrived meanwhile, and the engine is open again:
-who arrives is sent at once.
+After a first death all go again at once. Who dies twice in a row, without a token between, is a suspect: it goes when
+all others have settled, which is that a token of them has come, or they are over, and it goes alone. That is its trial.
+Then the next one, and at last those that arrived meanwhile; then the engine is open again, and who arrives is sent at
+once. So requests go in waves, and each wave waits until the last one has settled.
 
-A death during a trial is a strike for the suspect, if everything else in the child had settled there; at the second one
-it is convicted. Until then a token clears it. So what ends the engine from outside has to hit two trials of the same
-request to harm it, and those with a strike are tried last, at another moment than before.
+A death during a trial is a strike for the suspect; at the second one it is convicted. A token clears it. What ends the
+engine from outside has to hit the same request four times in a row to harm it, in steps in which it might have got a
+token: while it only computes again what it had, nobody is accused, since that has gone well before. And those with a
+strike are tried last, at another moment than before.
 
 A wave that takes too long, as a beam search or a long prompt may, is passed. That is a parole; each doubles the time of
 the next trial, so it becomes long enough at last, and in the meantime nobody is blamed who ran beside the paroled.
@@ -22,32 +23,45 @@ from typing import Final
 _TRIAL_SECONDS: Final = 5.0
 _LOADING_SECONDS: Final = 30.0
 _MOST_STRIKES: Final = 2
+_EXCUSES: Final = 4
+"""So many children in a row may end while a request computes again what it had, before that is held against it."""
 
 
 @dataclass(slots=True, eq=False)
 class _Case:
-    """What is known of a request. `deaths` are in a row, without a token between; so are `strikes` and `paroles`."""
+    """What is known of a request, from `children` on in a row: without a token between.
+
+    `children` have ended with it inside; at so many `deaths` of them it was exposed: it might have been the cause.
+    """
 
     arrival: int
     tokens: int = 0
+    children: int = 0
     deaths: int = 0
     strikes: int = 0
     paroles: int = 0
+    resumed: bool = False
+    """In the child that is there, as `settled` is: it has computed again what it had."""
     settled: bool = False
-    """In the child that is there."""
 
     @property
     def suspect(self) -> bool:
-        return self.deaths > 1 or (self.deaths == 1 and not self.tokens)
+        return self.deaths > 1
+
+    @property
+    def exposed(self) -> bool:
+        """Whether what the child does for it now has not gone well before."""
+        return not self.settled and (not self.tokens or self.resumed or self.children >= _EXCUSES)
 
     def clear(self) -> None:
         self.tokens += 1
-        self.deaths = self.strikes = self.paroles = 0
+        self.children = self.deaths = self.strikes = self.paroles = 0
         self.settled = True
 
     def die(self) -> None:
-        self.deaths += 1
-        self.settled = False
+        self.deaths += self.exposed or self.settled
+        self.children += 1
+        self.resumed = self.settled = False
 
     def turn(self) -> tuple[int, int, int, int]:
         """Sorts suspects: the least accused first, then those with the fewest tokens, then the newest."""
@@ -81,6 +95,11 @@ class Recovery:
         if case := self._inside.get(name):
             case.clear()
 
+    def resume(self, name: str) -> None:
+        """It has computed again what it had; its next token will be new."""
+        if case := self._inside.get(name):
+            case.resumed = True
+
     def leave(self, name: str) -> None:
         """It is over, however; unknown ones are ignored."""
         self._outside.pop(name, None)
@@ -104,9 +123,9 @@ class Recovery:
 
     def end(self, *, loading: bool) -> list[str]:
         """The child is gone; who is convicted of it, and has left. `loading`: it may have been an adapter's doing."""
-        unsettled = [case for case in self._inside.values() if not case.settled]
-        if len(unsettled) == 1 and unsettled == self._unsettled() and unsettled[0].suspect and not loading:
-            unsettled[0].strikes += 1
+        exposed = [case for case in self._inside.values() if case.exposed]
+        if len(exposed) == 1 and exposed == self._unsettled() and exposed[0].suspect and not loading:
+            exposed[0].strikes += 1
         for case in self._inside.values():
             case.die()
         self._outside |= self._inside
@@ -126,7 +145,7 @@ class Recovery:
             return []
         for name in wave:
             self._inside[name] = self._outside.pop(name)
-        self._wave = [case for name in wave if (case := self._inside[name]).deaths]
+        self._wave = [case for name in wave if (case := self._inside[name]).children]
         self._since = self._now
         return wave
 
@@ -135,9 +154,9 @@ class Recovery:
         suspects = [name for name in by_age if self._outside[name].suspect]
         if not suspects and not any(case.suspect for case in self._unsettled()):
             return by_age
-        proven = [name for name in by_age if self._outside[name].deaths and name not in suspects]
-        if proven:
-            return proven
+        others = [name for name in by_age if self._outside[name].children and name not in suspects]
+        if others:
+            return others
         if self._unsettled() or (loading and self._now - self._since < _LOADING_SECONDS):
             return []
         return [min(suspects, key=lambda name: self._outside[name].turn())] if suspects else by_age

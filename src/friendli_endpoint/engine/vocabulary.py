@@ -225,6 +225,12 @@ class Sampled(Struct, frozen=True, array_like=True, tag="sampled"):
     scores: Scores | None = None
 
 
+class Resumed(Struct, frozen=True, array_like=True, tag="resumed"):
+    """A choice that had been `generated` is where it was; with the next step it goes on."""
+
+    request_id: str
+
+
 class Finished(Struct, frozen=True, array_like=True, tag="finished"):
     """A choice is complete; the last event of that choice."""
 
@@ -259,7 +265,7 @@ class AdapterRefused(Struct, frozen=True, array_like=True, tag="adapter_refused"
 
 
 TokenEvent: TypeAlias = Prefilled | Sampled | Finished
-Event: TypeAlias = TokenEvent | Failed | AdapterAdded | AdapterRefused
+Event: TypeAlias = TokenEvent | Resumed | Failed | AdapterAdded | AdapterRefused
 
 
 class Ready(Struct, frozen=True, array_like=True, tag="ready"):

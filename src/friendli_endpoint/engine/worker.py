@@ -69,6 +69,8 @@ class Inbox:
             while data := self._connection.recv(_CHUNK):
                 for message in self._decoder.feed(data):
                     self._queue.put(message)
+        except ConnectionError:
+            pass  # the other end has gone without reading what was sent last
         finally:
             self._queue.put(None)
 

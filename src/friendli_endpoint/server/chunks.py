@@ -1,23 +1,21 @@
-"""From the engine's events to what the client reads: one generator, behind both the stream and the plain reply."""
+"""From the engine's events to what the client reads: the same chunks, behind both the stream and the plain reply."""
 
 from __future__ import annotations
 
 from collections import deque
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from friendli_endpoint.engine.vocabulary import Finished, FinishReason, Prefilled, Request, Sampled, Scores, TokenEvent
-from friendli_endpoint.server.gather import gather
 from friendli_endpoint.server.logprobs import Logprobs, logprobs_of
 from friendli_endpoint.text import ChoiceText
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import Sequence
 
-    from friendli_endpoint.engine.protocol import Engine
     from friendli_endpoint.text import Piece, Tokenizer
 
 
@@ -58,6 +56,20 @@ class UsageChunk(Struct, frozen=True):
     def total_tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
 
+    def __add__(self, other: UsageChunk) -> UsageChunk:
+        return UsageChunk(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
+    def __sub__(self, other: UsageChunk) -> UsageChunk:
+        return UsageChunk(
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+            self.cached_tokens - other.cached_tokens,
+        )
+
 
 Chunk: TypeAlias = TokenChunk | EndChunk | UsageChunk
 
@@ -69,6 +81,8 @@ class _Choice:
     text: ChoiceText
     scores: deque[Scores] = field(default_factory=deque)
     """Of the tokens that `text` still holds, in their order."""
+    generated: list[int] = field(default_factory=list)
+    """All its tokens, those that `text` holds included."""
     length: int = 0
     """Characters given so far."""
     ended: bool = False
@@ -86,6 +100,8 @@ class Continuation:
     tokenizer: Tokenizer
     stop: tuple[str, ...] = ()
     stop_tokens: tuple[tuple[int, ...], ...] = ()
+    prompt_tokens: int = 0
+    """How much of the prompt has been read: nothing, or all of it."""
     completion_tokens: int = 0
     cached_tokens: int = 0
     _choices: list[_Choice] = field(init=False)
@@ -101,6 +117,17 @@ class Continuation:
     def ended(self) -> bool:
         return all(choice.ended for choice in self._choices)
 
+    @property
+    def over(self) -> list[int]:
+        """The choices that have ended, by their number in the request."""
+        return [number for number, choice in enumerate(self._choices) if choice.ended]
+
+    def again(self) -> Request:
+        """The request that makes an engine go on from here, whatever it has done before."""
+        if self.request.beams is not None:  # a search reports everything at its end, or nothing
+            return self.request
+        return replace(self.request, generated=tuple(tuple(choice.generated) for choice in self._choices))
+
     def take(self, event: TokenEvent) -> list[Chunk]:
         """The chunks that `event` releases. What follows a choice's end is ignored: the engine cannot know yet."""
         match event:
@@ -111,10 +138,12 @@ class Continuation:
                 choice = self._choices[number]
                 return [] if choice.ended else self._end(choice, reason, choice.text.finish())
             case Prefilled(cached_tokens=cached):
-                self.cached_tokens = cached
+                if not self.prompt_tokens:  # else it is read again, to go on
+                    self.prompt_tokens, self.cached_tokens = len(self.request.prompt), cached
                 return []
 
     def _sampled(self, choice: _Choice, token: int, scores: Scores | None) -> list[Chunk]:
+        choice.generated.append(token)
         if scores is not None:
             choice.scores.append(scores)
         pieces = choice.text.push(token)
@@ -138,41 +167,3 @@ class Continuation:
             told = logprobs_of(scores, piece.token, choice.length + piece.lead, self.tokenizer)
         choice.length += len(piece.text)
         return TokenChunk(choice.index, piece.text, piece.token, told, scores.logits)
-
-
-async def chunks(
-    continuations: Sequence[Continuation], engine: Engine, when_done: Callable[[], None]
-) -> AsyncGenerator[list[Chunk]]:
-    """Every chunk of a request's prompts, in batches of what is there, the usage last.
-
-    `when_done` is called as soon as the engine has nothing left to do, before the last batch. Closing the generator
-    frees the request's place in the engine. Raises what the engine raises.
-    """
-    sources = [engine.submit(continuation.request) for continuation in continuations]
-    async with aclosing(gather(sources)) as batches:
-        async for batch in batches:
-            released: list[Chunk] = []
-            for source, event in batch:
-                released += _released(continuations[source], event, engine)
-            if released:
-                yield released
-            if all(continuation.ended for continuation in continuations):
-                break
-    when_done()
-    yield [_usage(continuations)]
-
-
-def _released(continuation: Continuation, event: TokenEvent, engine: Engine) -> list[Chunk]:
-    """The event's chunks; a choice that ended at a stop phrase, unbeknown to the engine, gives its row back at once."""
-    released = continuation.take(event)
-    if isinstance(event, Sampled) and released and isinstance(released[-1], EndChunk):
-        engine.abort(continuation.request.id, event.choice)
-    return released
-
-
-def _usage(continuations: Sequence[Continuation]) -> UsageChunk:
-    return UsageChunk(
-        prompt_tokens=sum(len(continuation.request.prompt) for continuation in continuations),
-        completion_tokens=sum(continuation.completion_tokens for continuation in continuations),
-        cached_tokens=sum(continuation.cached_tokens for continuation in continuations),
-    )

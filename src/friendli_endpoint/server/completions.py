@@ -4,109 +4,204 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import ExitStack, aclosing
+from contextlib import ExitStack, aclosing, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
-from friendli._fold import CompletionFold
-from friendli.models import CompletionsResult, CompletionsUsage, PromptTokensDetails
-from friendli_endpoint.server.chunks import Chunk, Continuation, EndChunk, TokenChunk, UsageChunk, chunks
+from friendli_endpoint.server.answer import Answer
+from friendli_endpoint.server.auth import check_endpoint
+from friendli_endpoint.server.bill import Bill
+from friendli_endpoint.server.caller import caller_of
+from friendli_endpoint.server.chunks import Continuation, UsageChunk
 from friendli_endpoint.server.connection import while_connected
 from friendli_endpoint.server.deadline import until
-from friendli_endpoint.server.errors import send_json
+from friendli_endpoint.server.errors import is_timeout, send_json
+from friendli_endpoint.server.idempotency import fingerprint, key_of
 from friendli_endpoint.server.limits import read_json_body
-from friendli_endpoint.server.order import Order, make_order, read_body
+from friendli_endpoint.server.order import Manner, Origin, make_order, manner_of, read_body
+from friendli_endpoint.server.plain import fold
 from friendli_endpoint.server.sse import EventShape, FirstShape, TodaysShape, wants_first_generation
 from friendli_endpoint.server.stream import send_stream
+from friendli_endpoint.server.telemetry import record_of
+from friendli_endpoint.usage import Who
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from starlette.types import Receive, Scope, Send
 
-    from friendli_endpoint.config import ServerSettings
-    from friendli_endpoint.server.deployment import Deployment
-    from friendli_endpoint.server.health import Gate
-    from friendli_endpoint.server.limits import Admission
+    from friendli.models import CompletionsBody
+    from friendli_endpoint.server.admission import Place
+    from friendli_endpoint.server.chunks import Chunk
+    from friendli_endpoint.server.endpoint import Endpoint
+    from friendli_endpoint.server.order import Order
+    from friendli_endpoint.server.routes import Served
+    from friendli_endpoint.server.service import Service
+    from friendli_endpoint.usage import Outcome
 
 
 class Completions:
-    """The route, from the body's bytes to the last byte of the reply."""
+    """The route: a place is counted once the body is there, and before anything is done with it."""
 
-    def __init__(self, deployment: Deployment, settings: ServerSettings, admission: Admission, gate: Gate) -> None:
-        self._deployment = deployment
-        self._settings = settings
-        self._admission = admission
-        self._gate = gate
+    def __init__(self, service: Service) -> None:
+        self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._gate.check()
-        body = await read_json_body(scope, receive, self._settings)
+        record_of(scope).asked()
+        self._service.check_open()
+        body = await read_json_body(scope, receive, self._service.settings.server)
         with ExitStack() as held:
-            held.enter_context(self._admission.enter())
-            accepted = asyncio.get_running_loop().time()
-            order = await self._order(body, scope["request_id"].removeprefix("req-"), held)
-            self._gate.check()
-            # What is held is given back before the last bytes go out: a client that comes back at once finds room.
-            source = self._chunks(order, held.close)
-            if order.timeout_seconds is not None:
-                source = until(accepted + order.timeout_seconds, source)
-            await while_connected(receive, self._reply(scope, send, order, source))
+            place = held.enter_context(self._service.admission.enter(caller_of(scope).team))
+            await while_connected(receive, _Call(self._service, scope, held, place).run(body, send))
 
-    async def _order(self, body: bytes, key: str, held: ExitStack) -> Order:
-        """What `body` asks for; its adapter is held from before it is tokenized."""
-        asked = await asyncio.to_thread(read_body, body, self._settings)
-        adapter = held.enter_context(self._deployment.hold(asked.model))
-        return await asyncio.to_thread(make_order, asked, key, adapter, self._deployment, self._settings)
 
-    async def _reply(self, scope: Scope, send: Send, order: Order, source: AsyncGenerator[list[Chunk]]) -> None:
-        completion_id = scope["request_id"].replace("req-", "cmpl-")
+class _Call:
+    """One request, from its body to the last byte of the reply.
+
+    `held` is what it holds: a place, the endpoint, an adapter. It is given back before the last bytes go out, so that
+    a client that comes back at once finds room.
+    """
+
+    def __init__(self, service: Service, scope: Scope, held: ExitStack, place: Place) -> None:
+        self._service = service
+        self._scope = scope
+        self._held = held
+        self._place = place
+        self._bill: Bill | None = None
+        self._caller = caller_of(scope)
+        self._key = key_of(scope)
+        self._record = record_of(scope)
+        self._accepted = asyncio.get_running_loop().time()
+        self._deadline: float | None = None
+
+    async def run(self, body: bytes, send: Send) -> None:
+        asked, asks = await asyncio.to_thread(self._read, body)
+        endpoint_id = asked.model.partition(":")[0]
+        check_endpoint(self._scope, endpoint_id, field="model")
+        endpoint = self._service.endpoints.find(endpoint_id, self._caller.identity, field="model")
+        self._held.enter_context(endpoint.use())
+        served = endpoint.deployment.served(asked.model)
+        self._record.placed(endpoint.id, None if served is None else served.route)
+        manner = manner_of(asked)
+        self._record.stream = manner.stream
+        batches = self._batches(asked, asks, endpoint)
+        if manner.timeout_seconds is not None:
+            self._deadline = self._accepted + manner.timeout_seconds
+            batches = until(self._deadline, batches)
+        await self._reply(send, endpoint.id, manner, self._billed(batches))
+
+    def _read(self, body: bytes) -> tuple[CompletionsBody, bytes]:
+        """Not for the event loop."""
+        asked = read_body(body, self._service.settings.server)
+        return asked, b"" if self._key is None else fingerprint(asked)
+
+    async def _reply(self, send: Send, endpoint_id: str, manner: Manner, source: AsyncGenerator[list[Chunk]]) -> None:
+        request_id = self._scope["request_id"]
+        completion_id = request_id.replace("req-", "cmpl-")
         async with aclosing(source) as batches:
-            if order.stream:
-                shape = self._shape(scope, order, completion_id)
-                await send_stream(send, batches, shape, scope["request_id"], self._settings.heartbeat_seconds)
+            if manner.stream:
+                shape = self._shape(endpoint_id, manner, completion_id)
+                heartbeat_seconds = self._service.settings.server.heartbeat_seconds
+                await send_stream(send, batches, shape, request_id, heartbeat_seconds)
             else:
-                result = await fold(batches, completion_id, self._deployment.id, logprobs=order.logprobs)
+                result = await fold(batches, completion_id, endpoint_id, logprobs=manner.logprobs)
                 await send_json(send, result.model_dump_json().encode())
 
-    def _chunks(self, order: Order, when_done: Callable[[], None]) -> AsyncGenerator[list[Chunk]]:
-        n = len(order.requests[0].seeds)
-        continuations = [
-            Continuation(request, number * n, self._deployment.tokenizer, order.stop, order.stop_tokens)
-            for number, request in enumerate(order.requests)
-        ]
-        return chunks(continuations, self._deployment.engine, when_done)
-
-    def _shape(self, scope: Scope, order: Order, completion_id: str) -> EventShape:
-        agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
+    def _shape(self, endpoint_id: str, manner: Manner, completion_id: str) -> EventShape:
+        agent = next((value for name, value in self._scope["headers"] if name == b"user-agent"), b"")
         if wants_first_generation(agent.decode("latin-1")):
-            return FirstShape(logprobs=order.logprobs)
-        return TodaysShape(completion_id, self._deployment.id, int(time.time()), include_usage=order.include_usage)
+            return FirstShape(logprobs=manner.logprobs)
+        return TodaysShape(completion_id, endpoint_id, int(time.time()), include_usage=manner.include_usage)
+
+    async def _billed(self, source: AsyncGenerator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+        """What `source` gives, each batch charged for before it goes on; in the end, what has become of the request."""
+        outcome: Outcome = "left"
+        try:
+            async with aclosing(source) as batches:
+                async for batch in batches:
+                    if self._bill is not None:
+                        await self._bill.deliver(batch)
+                    if isinstance(batch[-1], UsageChunk):
+                        self._held.close()
+                    yield batch
+        except Exception as error:
+            outcome = "timeout" if is_timeout(error) else "failed"
+            self._record.failed(error)
+            raise
+        finally:
+            if self._bill is not None:
+                self._bill.end(outcome)
+
+    async def _batches(self, asked: CompletionsBody, asks: bytes, endpoint: Endpoint) -> AsyncGenerator[list[Chunk]]:
+        async with self._answer(asked, asks, endpoint) as answer, aclosing(answer.read()) as batches:
+            entry = self._service.ledger.begin(self._who(asked, endpoint))
+            self._bill = Bill(answer, entry, self._place, self._record)
+            async for batch in batches:
+                yield batch
+
+    def _who(self, asked: CompletionsBody, endpoint: Endpoint) -> Who:
+        return Who(
+            request_id=self._scope["request_id"],
+            team=self._caller.team,
+            token=self._caller.identity.name,
+            endpoint=endpoint.id,
+            adapter=asked.model.partition(":")[2] or None,
+        )
+
+    @asynccontextmanager
+    async def _answer(self, asked: CompletionsBody, asks: bytes, endpoint: Endpoint) -> AsyncIterator[Answer]:
+        if self._key is None:
+            yield await self._make(asked, endpoint)
+            return
+        make = partial(self._make, asked, endpoint)
+        async with self._service.answers.answer(self._caller.team, self._key, asks, make) as answer:
+            yield answer
+
+    async def _make(self, asked: CompletionsBody, endpoint: Endpoint) -> Answer:
+        """An answer that nobody has begun; its adapter is held from before it is tokenized."""
+        await endpoint.awake()
+        deployment = endpoint.deployment
+        served = deployment.served(asked.model)
+        held = self._held.enter_context(ExitStack())
+        origin = Origin(
+            key=self._scope["request_id"].removeprefix("req-"),
+            team=self._caller.team,
+            adapter=held.enter_context(deployment.hold(served)),
+        )
+        order = await asyncio.to_thread(make_order, asked, origin, deployment, self._service.settings.server)
+        self._service.check_open()
+        self._record.queued(order.items)
+        return Answer(
+            continuations(order, endpoint),
+            deployment.engine,
+            lambda: self._admitted(endpoint, served, order.rows, held),
+            alive=lambda: served is None or not served.dropped.is_set(),
+            kept=self._key is not None,
+        )
+
+    @asynccontextmanager
+    async def _admitted(
+        self, endpoint: Endpoint, served: Served | None, rows: int, held: ExitStack
+    ) -> AsyncIterator[None]:
+        """What the engine's work needs. It may outlast this request, when others read the same answer, so what is
+        `held` for this request alone is held for the work from now on."""
+        with endpoint.deployment.hold(served):
+            held.close()
+            await endpoint.awake()
+            async with endpoint.turns.turn(self._caller.team, rows, self._patience()):
+                self._place.begin()
+                self._record.started()
+                yield
+
+    def _patience(self) -> float | None:
+        """How many seconds the request gives itself from now on."""
+        return None if self._deadline is None else self._deadline - asyncio.get_running_loop().time()
 
 
-async def fold(
-    batches: AsyncGenerator[list[Chunk]], completion_id: str, model: str, *, logprobs: bool
-) -> CompletionsResult:
-    """The whole reply: what the SDK would make of the stream. `logprobs`: whether they were asked for."""
-    folded = CompletionFold(logprobs=logprobs)
-    usage = CompletionsUsage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
-    async for batch in batches:
-        for chunk in batch:
-            match chunk:
-                case TokenChunk():
-                    folded.token(chunk.index, chunk.text, chunk.token, chunk.logprobs, chunk.rows)
-                case EndChunk(index=index, reason=reason, seed=seed):
-                    folded.finish(index, reason, seed)
-                case UsageChunk():
-                    usage = _usage(chunk)
-    return CompletionsResult(
-        id=completion_id, object="text_completion", model=model, choices=folded.choices(), usage=usage
-    )
-
-
-def _usage(chunk: UsageChunk) -> CompletionsUsage:
-    return CompletionsUsage(
-        prompt_tokens=chunk.prompt_tokens,
-        completion_tokens=chunk.completion_tokens,
-        total_tokens=chunk.total_tokens,
-        prompt_tokens_details=PromptTokensDetails(cached_tokens=chunk.cached_tokens),
-    )
+def continuations(order: Order, endpoint: Endpoint) -> list[Continuation]:
+    """One for each prompt, nothing of it generated yet."""
+    n = len(order.requests[0].seeds)
+    return [
+        Continuation(request, number * n, endpoint.deployment.tokenizer, order.stop, order.stop_tokens)
+        for number, request in enumerate(order.requests)
+    ]

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from friendli_endpoint import hub
 from friendli_endpoint.config import EndpointSettings
-from friendli_endpoint.errors import RequestError
-from friendli_endpoint.server.routes import Routes, quoted
+from friendli_endpoint.server.routes import Routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from friendli_endpoint.engine.protocol import Engine
-    from friendli_endpoint.server.routes import ConfiguredAdapter
+    from friendli_endpoint.server.routes import ConfiguredAdapter, Served
     from friendli_endpoint.text import Tokenizer
 
 
@@ -58,20 +57,18 @@ class Deployment:
         await self.engine.start()
         await self.routes.start()
 
-    def check_id(self, endpoint_id: str, *, field: str | None = None) -> None:
-        """Raises `RequestError` 404 for an endpoint that is not here."""
-        if endpoint_id != self.id:
-            raise RequestError(
-                f"There is no endpoint {quoted(endpoint_id)}; this server has {self.id!r}.", field=field, status=404
-            )
+    async def stop(self) -> None:
+        """End every request and give the engine's memory back; `start` begins again, with today's adapters."""
+        await self.engine.close()
 
-    def hold(self, model: str) -> AbstractContextManager[str | None]:
-        """The key of the adapter that `model` (`<endpoint-id>` or `<endpoint-id>:<route>`) asks for, None for the base.
+    def served(self, model: str) -> Served | None:
+        """The adapter that `model` (`<endpoint-id>` or `<endpoint-id>:<route>`) asks for, None for the base model.
 
-        The adapter stays until the context ends. Raises `RequestError` 404 for an endpoint or a route that is not here.
+        Raises `RequestError` 404 for a route that is not here.
         """
-        endpoint_id, colon, route = model.partition(":")
-        self.check_id(endpoint_id, field="model")
-        if not colon:
-            return nullcontext(None)
-        return self.routes.hold(self.routes.find(route, field="model"))
+        _, colon, route = model.partition(":")
+        return self.routes.find(route, field="model") if colon else None
+
+    def hold(self, served: Served | None) -> AbstractContextManager[str | None]:
+        """The adapter's key; the adapter stays in the engine until the context ends."""
+        return nullcontext(None) if served is None else self.routes.hold(served)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from starlette.exceptions import HTTPException
 
-from friendli_endpoint.errors import EngineError, EngineFullError, LedgerError, RequestError
+from friendli_endpoint.errors import EngineError, EngineFullError, LedgerError, PoisonError, RequestError
 from friendli_endpoint.server.limits import ClientLeftError
 
 if TYPE_CHECKING:
@@ -53,10 +53,14 @@ class Problem:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     kind: str | None = None  # where the status does not say it
 
+    @property
+    def type(self) -> str:
+        """What the body calls it, one of a few words."""
+        return self.kind or _TYPES.get(self.status, "invalid_request")
+
     def encode(self, request_id: str) -> bytes:
         """The body, also of an event in a stream."""
-        kind = self.kind or _TYPES.get(self.status, "invalid_request")
-        error = {"message": self.message, "type": kind, "field": self.field, "request_id": request_id}
+        error = {"message": self.message, "type": self.type, "field": self.field, "request_id": request_id}
         return msgspec.json.encode({"error": error})
 
 
@@ -65,11 +69,13 @@ def problem_of(error: Exception) -> Problem:
     match error:
         case RequestError(status=401):
             return Problem(401, str(error), headers=((b"www-authenticate", b"Bearer"),))
-        case RequestError(status=429):  # the request's own time is over; the server has room
+        case RequestError() if is_timeout(error):  # the request's own time is over; the server has room
             return Problem(429, str(error), error.field, ((b"x-should-retry", b"false"),), kind="timeout")
         case RequestError():
             close = ((b"connection", b"close"),) if error.status in _UNREAD else ()
             return Problem(error.status, str(error), error.field, close)
+        case PoisonError():  # no fault of the client's, but to send it again would end the engine again
+            return Problem(422, str(error), kind="quarantined")
         case EngineFullError():
             return Problem(429, str(error), headers=_retry_after(error.retry_after))
         case UnavailableError():
@@ -81,6 +87,11 @@ def problem_of(error: Exception) -> Problem:
             return Problem(error.status_code, _http_message(error.status_code), headers=headers)
         case _:
             return Problem(500, "Something went wrong in the server; the request is not at fault.")
+
+
+def is_timeout(error: Exception) -> bool:
+    """Whether a request ended because its own time was over."""
+    return isinstance(error, RequestError) and error.status == HTTPStatus.TOO_MANY_REQUESTS
 
 
 def _retry_after(seconds: float) -> tuple[tuple[bytes, bytes], ...]:

@@ -11,14 +11,16 @@ import uvicorn
 from friendli_endpoint.server.app import create_app
 from friendli_endpoint.server.patience import protocol_of
 from friendli_endpoint.server.race import done_before
+from friendli_endpoint.server.upkeep import keep_up
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Callable, Generator
 
     from friendli_endpoint.config import ServerSettings
     from friendli_endpoint.server.app import App
-    from friendli_endpoint.server.deployment import Deployment
+    from friendli_endpoint.server.service import Service
 
 _KEEP_ALIVE_SECONDS = 15
 _FAREWELL_SECONDS = 5  # for replies that have been cut short to reach clients that read slowly
@@ -43,34 +45,38 @@ class _Server(uvicorn.Server):
 
 
 async def host(
-    deployment: Deployment,
-    settings: ServerSettings,
+    service: Service,
     listener: socket.socket,
     stop: Stop,
     when_ready: Callable[[], None],
+    tls: ssl.SSLContext | None = None,
 ) -> None:
-    """Serve on `listener` until `stop`; the engine starts meanwhile, and `when_ready` is called once it has.
+    """Serve on `listener` until `stop`; the engines start meanwhile, and `when_ready` is called once they have.
 
-    Requests that run are finished within `settings.drain_seconds`; new ones are answered 503 by then. Raises what the
-    engine's start raises. The listener and the engine are closed in any case.
+    Requests that run are finished within `drain_seconds`; new ones are answered 503 by then. Raises what keeps every
+    endpoint from starting. The listener and all that `service` holds are closed in any case.
     """
-    app = create_app(deployment, settings)
-    server = _Server(_config(app, settings))
+    app = create_app(service)
+    server = _Server(_config(app, service.settings.server, tls))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
+    upkeep = asyncio.create_task(keep_up(service), name="upkeep")
     try:
-        if await done_before(stop.asked.wait(), deployment.start()):
+        if await done_before(stop.asked.wait(), service.endpoints.start()):
             when_ready()
             await done_before(stop.asked.wait(), _wait_for(serving))
-        app.admission.closing = True
-        await done_before(stop.at_once.wait(), _drained(app, settings.drain_seconds))
+        service.admission.closing = True
+        await done_before(stop.at_once.wait(), _drained(app, service))
     finally:
         app.management.end()
-        await deployment.engine.close()
+        await service.endpoints.close()
         server.should_exit = True
         await serving
+        upkeep.cancel()
+        await asyncio.wait({upkeep})
+        service.close()
 
 
-def _config(app: App, settings: ServerSettings) -> uvicorn.Config:
+def _config(app: App, settings: ServerSettings, tls: ssl.SSLContext | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=protocol_of(settings),
@@ -83,6 +89,7 @@ def _config(app: App, settings: ServerSettings) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_FAREWELL_SECONDS,
+        ssl_context_factory=None if tls is None else lambda *_: tls,
     )
 
 
@@ -90,10 +97,10 @@ async def _wait_for(serving: asyncio.Task[None]) -> None:
     await asyncio.shield(serving)
 
 
-async def _drained(app: App, seconds: float) -> None:
+async def _drained(app: App, service: Service) -> None:
     try:
-        async with asyncio.timeout(seconds):
-            await app.admission.idle()
+        async with asyncio.timeout(service.settings.server.drain_seconds):
+            await service.admission.idle()
             await app.management.idle()
     except TimeoutError:
         return

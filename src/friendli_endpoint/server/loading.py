@@ -19,15 +19,18 @@ if TYPE_CHECKING:
     from friendli_endpoint.config import EndpointSettings, Settings
 
 
-def load(settings: Settings, progress: hub.Progress | None = None) -> Deployment:
-    """Fetch adapters and model if need be and prepare the deployment.
+def load(settings: Settings, progress: hub.Progress | None = None) -> tuple[Deployment, ...]:
+    """Fetch adapters and models if need be and prepare the deployments.
 
     Raises `HubError`, `ModelError`, or `AdapterError`; what is about an adapter names its route.
     """
-    endpoint_id, endpoint = settings.endpoint
+    return tuple(_load(endpoint_id, endpoint, progress) for endpoint_id, endpoint in settings.endpoints.items())
+
+
+def _load(endpoint_id: str, endpoint: EndpointSettings, progress: hub.Progress | None) -> Deployment:
     adapters = tuple(_configured(*adapter, progress) for adapter in endpoint.adapters.items())
     path = hub.resolve(endpoint.model, progress=progress)
-    engine = EngineProcess(_options(path, endpoint))
+    engine = EngineProcess(_options(path, endpoint), hang_seconds=endpoint.hang_seconds)
     return Deployment(endpoint_id, engine, load_tokenizer(path), adapters, endpoint.max_adapters)
 
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from friendli_endpoint.config import NAME_RULE, is_name
+from friendli_endpoint.config import NAME_RULE, TeamSettings, is_name
 from friendli_endpoint.errors import AdapterError, HubError, RequestError
+from friendli_endpoint.server import audit
+from friendli_endpoint.server.admission import Admission
+from friendli_endpoint.server.caller import caller_of
 from friendli_endpoint.server.connection import while_connected
 from friendli_endpoint.server.errors import UnavailableError, send_json, send_nothing
-from friendli_endpoint.server.limits import Admission, read_json_body
+from friendli_endpoint.server.limits import read_json_body
 from friendli_endpoint.server.race import done_before
 from friendli_endpoint.server.strict_json import parse_object
 
@@ -21,10 +24,9 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from friendli_endpoint.config import ServerSettings
-    from friendli_endpoint.server.deployment import Deployment
-    from friendli_endpoint.server.health import Gate
+    from friendli_endpoint.server.endpoint import Endpoint
     from friendli_endpoint.server.routes import Served
+    from friendli_endpoint.server.service import Service
 
 LONGEST_SOURCE: Final = 4096
 """In characters; Linux takes no longer path."""
@@ -52,23 +54,26 @@ class AdapterList(Struct, frozen=True, kw_only=True):
 
 
 class Management:
-    """What the routes share: who is let in, and how long a call goes on."""
+    """What the routes of changes share: who is let in, and how long a call goes on."""
 
-    def __init__(self, deployment: Deployment, settings: ServerSettings, gate: Gate) -> None:
-        self.deployment = deployment
-        self.limits = msgspec.structs.replace(settings, max_body_bytes=min(settings.max_body_bytes, _MOST_BYTES))
-        self._gate = gate
-        self._calls = Admission(settings.max_requests)
+    def __init__(self, service: Service) -> None:
+        server = service.settings.server
+        self.limits = msgspec.structs.replace(server, max_body_bytes=min(server.max_body_bytes, _MOST_BYTES))
+        self._service = service
+        self._calls = Admission(server.max_requests, lambda _: TeamSettings())
         self._over = asyncio.Event()
 
-    def check(self, scope: Scope) -> None:
-        """Raises what keeps a call from being worked on now, or from this endpoint."""
-        self._gate.check()
-        self.deployment.check_id(scope["path_params"]["endpoint_id"])
+    def endpoint(self, scope: Scope) -> Endpoint:
+        """The endpoint that the path names. Raises what keeps a call from being worked on now."""
+        self._service.check_open()
+        identity = caller_of(scope).identity
+        endpoint = self._service.endpoints.find(scope["path_params"]["endpoint_id"], identity)
+        endpoint.check()
+        return endpoint
 
-    async def run(self, receive: Receive, work: Callable[[], Coroutine[object, object, None]]) -> None:
+    async def run(self, scope: Scope, receive: Receive, work: Callable[[], Coroutine[object, object, None]]) -> None:
         """Run `work` while the client waits and the server goes on; otherwise it is cancelled."""
-        with self._calls.enter():
+        with self._calls.enter(caller_of(scope).team):
             if not await done_before(self._over.wait(), while_connected(receive, work())):
                 raise UnavailableError("The server is stopping.", retry_after=5)
 
@@ -88,9 +93,8 @@ class AdaptersRoute:
         self._management = management
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._management.check(scope)
-        adapters = tuple(map(_shown, self._management.deployment.routes.all()))
-        await send_json(send, msgspec.json.encode(AdapterList(data=adapters)))
+        routes = self._management.endpoint(scope).deployment.routes
+        await send_json(send, msgspec.json.encode(AdapterList(data=tuple(map(_shown, routes.all())))))
 
 
 class AdapterRoute:
@@ -98,18 +102,17 @@ class AdapterRoute:
 
     def __init__(self, management: Management) -> None:
         self._management = management
-        self._routes = management.deployment.routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._management.check(scope)
-        route = scope["path_params"]["route"]
+        endpoint, route = self._management.endpoint(scope), scope["path_params"]["route"]
         match scope["method"]:
             case "PUT":
                 await self._put(route, scope, receive, send)
             case "DELETE":
-                await self._management.run(receive, lambda: self._remove(route, send))
+                await self._management.run(scope, receive, lambda: _remove(endpoint, route, scope, send))
             case _:
-                await send_json(send, msgspec.json.encode(_shown(self._routes.find(route, field="route"))))
+                served = endpoint.deployment.routes.find(route, field="route")
+                await send_json(send, msgspec.json.encode(_shown(served)))
 
     async def _put(self, route: str, scope: Scope, receive: Receive, send: Send) -> None:
         if not is_name(route):
@@ -117,19 +120,26 @@ class AdapterRoute:
         limits = self._management.limits
         body = await read_json_body(scope, receive, limits)
         source = _source(parse_object(body, max_depth=limits.max_json_depth))
-        self._management.check(scope)
-        await self._management.run(receive, lambda: self._replace(route, source, send))
+        endpoint = self._management.endpoint(scope)
+        await self._management.run(scope, receive, lambda: _replace(endpoint, route, source, scope, send))
 
-    async def _replace(self, route: str, source: str, send: Send) -> None:
+
+async def _replace(endpoint: Endpoint, route: str, source: str, scope: Scope, send: Send) -> None:
+    with endpoint.use():
+        await endpoint.awake()
         try:
-            served, new = await self._routes.put(route, source)
+            served, new = await endpoint.deployment.routes.put(route, source)
         except (AdapterError, HubError) as error:
             raise RequestError(str(error), field="source") from error
-        await send_json(send, msgspec.json.encode(_shown(served)), status=201 if new else 200)
+    audit.change(scope, "adapter put", endpoint=endpoint.id, route=route, source=source)
+    await send_json(send, msgspec.json.encode(_shown(served)), status=201 if new else 200)
 
-    async def _remove(self, route: str, send: Send) -> None:
-        await self._routes.remove(route)
-        await send_nothing(send)
+
+async def _remove(endpoint: Endpoint, route: str, scope: Scope, send: Send) -> None:
+    with endpoint.use():
+        await endpoint.deployment.routes.remove(route)
+    audit.change(scope, "adapter delete", endpoint=endpoint.id, route=route)
+    await send_nothing(send)
 
 
 def _source(members: dict[str, object]) -> str:

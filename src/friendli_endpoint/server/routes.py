@@ -81,13 +81,24 @@ class Routes:
         """Whether the configured adapters are there."""
 
     async def start(self) -> None:
-        """Add the configured adapters. Raises `AdapterError` with a sentence that names the route."""
-        for route, source, path in self._configured:
-            try:
-                self._current[route] = await self._add(route, source, path)
-            except AdapterError as error:
-                raise AdapterError(f"adapter {route!r} ({source}): {error}") from error
+        """Add the configured adapters, once. Raises `AdapterError` with a sentence that names the route."""
+        if self.ready:
+            return
+        try:
+            for route, source, path in self._configured:
+                self._current[route] = await self._add_configured(route, source, path)
+        except BaseException:
+            for served in self._current.values():
+                self._engine.drop_adapter(served.key)
+            self._current.clear()
+            raise
         self.ready = True
+
+    async def _add_configured(self, route: str, source: str, path: Path) -> Served:
+        try:
+            return await self._add(route, source, path)
+        except AdapterError as error:
+            raise AdapterError(f"adapter {route!r} ({source}): {error}") from error
 
     def all(self) -> list[Served]:
         """What each route leads to, by route."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 import shlex
 import signal
@@ -22,15 +23,24 @@ from friendli_endpoint.server.app import COMPLETIONS_PATH
 from friendli_endpoint.server.host import Stop, host
 from friendli_endpoint.server.listen import base_url, listen
 from friendli_endpoint.server.loading import load
+from friendli_endpoint.server.service import open_service
+from friendli_endpoint.server.sockets import allow_many_sockets
+from friendli_endpoint.server.telemetry import configured_logging
+from friendli_endpoint.server.tls import tls_context, unencrypted
 
 if TYPE_CHECKING:
     import socket
+    import ssl
+    from collections.abc import Sequence
 
-    from friendli_endpoint.config import ServerSettings, Settings
+    from friendli_endpoint.config import Settings
     from friendli_endpoint.hub import Progress
     from friendli_endpoint.server.deployment import Deployment
+    from friendli_endpoint.server.service import Service
 
-Load: TypeAlias = Callable[["Settings", "Progress | None"], "Deployment"]
+Load: TypeAlias = Callable[["Settings", "Progress | None"], "Sequence[Deployment]"]
+
+_log = logging.getLogger(__name__)
 
 
 class Embedded(NamedTuple):
@@ -53,35 +63,45 @@ def serve(
     Raises `EndpointError` when the server cannot start. To be called in the main thread.
     """
     say = announce or _print
-    with listen(settings.server.host, settings.server.port) as listener:
-        deployment = load(settings, progress)
-        url = base_url(listener)
-
-        def when_ready() -> None:
-            say(f"The endpoint {deployment.id!r} is ready at {url}")
-            if routes := settings.endpoint[1].adapters:
-                say(f"Adapters: {', '.join(f'{deployment.id}:{route}' for route in sorted(routes))}")
-            say(curl_line(url, deployment.id, needs_token=settings.server.guarded))
-
+    server = settings.server
+    tls = tls_context(server)
+    allow_many_sockets()
+    with listen(server.host, server.port) as listener, configured_logging(server.log) as log:
+        service = open_service(load(settings, progress), settings, dropped=lambda: log.dropped)
+        if warning := unencrypted(server):
+            _log.warning(warning)
+        url = base_url(listener, secure=tls is not None)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_until_signalled(deployment, settings, listener, when_ready))
+            runner.run(_until_signalled(service, listener, lambda: _announce(service, url, say), tls))
+
+
+def _announce(service: Service, url: str, say: Callable[[str], None]) -> None:
+    for endpoint in service.endpoints:
+        if endpoint.error is not None:
+            say(f"The endpoint {endpoint.id!r} has failed: {endpoint.error}")
+            continue
+        say(f"The endpoint {endpoint.id!r} is ready at {url}")
+        if routes := endpoint.deployment.routes.all():
+            say(f"Adapters: {', '.join(f'{endpoint.id}:{each.route}' for each in routes)}")
+    ready = next(endpoint.id for endpoint in service.endpoints if endpoint.error is None)
+    say(curl_line(url, ready, needs_token=service.guarded))
 
 
 async def _until_signalled(
-    deployment: Deployment, settings: Settings, listener: socket.socket, when_ready: Callable[[], None]
+    service: Service, listener: socket.socket, when_ready: Callable[[], None], tls: ssl.SSLContext | None
 ) -> None:
     stop = Stop()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.ask)
-    await host(deployment, settings.server, listener, stop, when_ready)
+    await host(service, listener, stop, when_ready, tls)
 
 
 @contextmanager
 def embedded(settings: Settings, *, progress: Progress | None = None, load: Load = load) -> Iterator[Embedded]:
     """A server for this process alone, on a free loopback port with a token of its own, gone at the end.
 
-    Of the server settings, host, port and tokens are replaced; the token is an admin's.
+    Of the server settings, host, port, tokens and TLS are replaced, and nothing is kept; the token is an admin's.
     Raises `EndpointError` when it cannot start.
     """
     token = secrets.token_urlsafe(32)
@@ -91,12 +111,15 @@ def embedded(settings: Settings, *, progress: Progress | None = None, load: Load
         port=0,
         tokens=(),
         admin_tokens=(TokenHash.parse(token),),
+        certificate=None,
+        certificate_key=None,
+        state=None,
         drain_seconds=0.0,
     )
     with listen(private.host, private.port) as listener:
-        deployment = load(settings, progress)
+        service = open_service(load(settings, progress), msgspec.structs.replace(settings, server=private))
         url = base_url(listener)
-        background = _Background(deployment, private, listener)
+        background = _Background(service, listener)
         try:
             background.wait_until_ready()
             yield Embedded(url, token)
@@ -107,11 +130,10 @@ def embedded(settings: Settings, *, progress: Progress | None = None, load: Load
 class _Background:
     """A server on an event loop in a thread of its own."""
 
-    def __init__(self, deployment: Deployment, settings: ServerSettings, listener: socket.socket) -> None:
+    def __init__(self, service: Service, listener: socket.socket) -> None:
         self._begun: Future[tuple[asyncio.AbstractEventLoop, Stop]] = Future()
         self._ready: Future[None] = Future()
-        self._deployment = deployment
-        self._settings = settings
+        self._service = service
         self._listener = listener
         self._thread = threading.Thread(target=self._run, name="friendli-endpoint")
         self._thread.start()
@@ -142,7 +164,7 @@ class _Background:
     async def _main(self) -> None:
         stop = Stop()
         self._begun.set_result((asyncio.get_running_loop(), stop))
-        await host(self._deployment, self._settings, self._listener, stop, lambda: self._ready.set_result(None))
+        await host(self._service, self._listener, stop, lambda: self._ready.set_result(None))
 
 
 def curl_line(url: str, endpoint_id: str, *, needs_token: bool) -> str:

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from pydantic import ValidationError
 
 from friendli.models import CompletionsBody
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What one body asks for: a request to the engine per prompt, and how to answer.
+    """What one body asks for: a request to the engine per prompt, and where its texts end.
 
     `stop` and `stop_tokens` end a text here; those of a beam search are in its request.
     """
@@ -36,14 +37,47 @@ class Order:
     requests: tuple[Request, ...]
     stop: tuple[str, ...]
     stop_tokens: tuple[tuple[int, ...], ...]
-    stream: bool
-    include_usage: bool
-    timeout_seconds: float | None
 
     @property
-    def logprobs(self) -> bool:
-        """Whether they were asked for."""
-        return self.requests[0].report.logprobs is not None
+    def items(self) -> int:
+        """How many choices it is answered with."""
+        return sum(len(request.seeds) for request in self.requests)
+
+    @property
+    def rows(self) -> int:
+        """How many sequences it makes the engine run at once."""
+        return sum(request.beams.width if request.beams else len(request.seeds) for request in self.requests)
+
+
+class Origin(Struct, frozen=True):
+    """Where a body comes from: `key` makes the engine's request ids unique, `adapter` is the key of the one it names.
+
+    Of different teams, none learns what another one has sent.
+    """
+
+    key: str
+    team: str
+    adapter: str | None
+
+
+class Manner(Struct, frozen=True):
+    """How an answer is to be sent; `logprobs` says whether they were asked for."""
+
+    stream: bool
+    include_usage: bool
+    logprobs: bool
+    timeout_seconds: float | None
+
+
+def manner_of(asked: CompletionsBody) -> Manner:
+    """What a body says about the sending alone."""
+    timeout = asked.timeout_microseconds
+    return Manner(
+        stream=bool(asked.stream),
+        include_usage=asked.stream_options is not None and bool(asked.stream_options.include_usage),
+        logprobs=asked.logprobs is not None or bool(asked.include_output_logprobs),
+        timeout_seconds=None if timeout is None else timeout / 1e6,
+    )
 
 
 def read_body(body: bytes, limits: ServerSettings) -> CompletionsBody:
@@ -54,27 +88,21 @@ def read_body(body: bytes, limits: ServerSettings) -> CompletionsBody:
     return _validated(parse_object(body, max_depth=limits.max_json_depth))
 
 
-def make_order(
-    asked: CompletionsBody, key: str, adapter: str | None, deployment: Deployment, limits: ServerSettings
-) -> Order:
-    """What `asked` means for `deployment`, whose engine is ready, and for the adapter with that key.
+def make_order(asked: CompletionsBody, origin: Origin, deployment: Deployment, limits: ServerSettings) -> Order:
+    """What `asked` means for `deployment`, whose engine is ready. Tokenizes: not for the event loop, either.
 
-    `key` makes the engine's request ids unique. Tokenizes: not for the event loop, either. Raises `RequestError`.
+    Raises `RequestError`.
     """
     check_bounds(asked, deployment, limits)
-    requests = tuple(_requests(asked, key, adapter, deployment))
+    requests = tuple(_requests(asked, origin, deployment))
     check_search(requests[0])
     check_report(requests, deployment.engine.card)
-    timeout = asked.timeout_microseconds
     stop_tokens = () if asked.num_beams else sequences(asked.stop_tokens)
     sequences_of(stop_tokens)  # has them ready for the choices, which begin on the event loop
     return Order(
         requests=requests,
         stop=tuple(asked.stop or ()),
         stop_tokens=stop_tokens,
-        stream=bool(asked.stream),
-        include_usage=asked.stream_options is not None and bool(asked.stream_options.include_usage),
-        timeout_seconds=None if timeout is None else timeout / 1e6,
     )
 
 
@@ -90,7 +118,7 @@ def _sentence(message: str) -> str:
     return message if message.endswith((".", "?")) else f"{message}."
 
 
-def _requests(asked: CompletionsBody, key: str, adapter: str | None, deployment: Deployment) -> Iterator[Request]:
+def _requests(asked: CompletionsBody, origin: Origin, deployment: Deployment) -> Iterator[Request]:
     card = deployment.engine.card
     controls = controls_of(asked, deployment)
     # A tokenizer may name more tokens than the model has rows for.
@@ -98,7 +126,7 @@ def _requests(asked: CompletionsBody, key: str, adapter: str | None, deployment:
     for number, prompt in enumerate(prompts_of(asked, deployment)):
         most = most_tokens(asked, len(prompt), card)
         yield Request(
-            id=f"{key}-{number}",
+            id=f"{origin.key}-{number}",
             prompt=prompt,
             seeds=_seeds(asked),
             max_tokens=most,
@@ -107,7 +135,8 @@ def _requests(asked: CompletionsBody, key: str, adapter: str | None, deployment:
             report=report_of(asked),
             beams=beams_of(asked),
             embeddings=embeddings_of(asked, len(prompt), card.hidden_size),
-            adapter=adapter,
+            adapter=origin.adapter,
+            scope=origin.team,
         )
 
 
