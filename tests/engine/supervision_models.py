@@ -74,4 +74,10 @@ def misbehave(how):
             socket.socket(fileno=os.dup(connection)).shutdown(socket.SHUT_RDWR)
         case "garble":
             os.write(connection, b"\x05\x00\x00\x00hello")
+        case "leave":
+            if os.fork():
+                os._exit(1)
+            while os.read(connection, 1 << 16):  # a child of its own holds the connection until the other end lets go
+                pass
+            os._exit(0)
     time.sleep(600)

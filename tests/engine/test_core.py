@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from friendli_endpoint.engine.fake_model import FakeStepModel
 from friendli_endpoint.engine.plan import Limits
-from friendli_endpoint.engine.vocabulary import Abort, Controls, Failed, Finished, Prefilled, Submit
+from friendli_endpoint.engine.vocabulary import Abort, Controls, Failed, Finished, Prefilled, Resumed, Sampled, Submit
 
 SAMPLED = Controls(temperature=1.3, top_p=0.9)
 
@@ -106,7 +106,11 @@ def test_replayed_tokens_are_not_reported_again_and_the_rest_is_the_same():
     )
     core = core_on(FakeStepModel())
     core.receive(Submit(again))
-    assert tokens_of(run(core)) == {("a", 0): whole[0][5:], ("a", 1): whole[1][2:]}
+    events = run(core)
+    assert tokens_of(events) == {("a", 0): whole[0][5:], ("a", 1): whole[1][2:]}
+    first = next(i for i, event in enumerate(events) if isinstance(event, Sampled))
+    assert events[:first] == [Prefilled("a", 0), Resumed("a")], "it says when the first of them is where it was"
+    assert events.count(Resumed("a")) == 2
 
 
 def test_prompts_longer_than_a_step_are_computed_in_chunks_beside_running_decodes():
@@ -221,3 +225,33 @@ def test_a_block_that_preemption_leaves_to_its_last_holder_is_written_without_a_
     events = core.step() + core.step()
     assert [(len(batch.tokens), batch.past_lens.tolist()) for batch in model.batches] == [(14, [0]), (1, [14])]
     assert tokens_of(events + run(core)) == {("a", choice): expected(asked, choice) for choice in (0, 1)}
+
+
+def test_a_pulse_counts_what_forwards_have_computed_and_what_the_cache_had():
+    core = core_on(FakeStepModel())
+    for name in ("a", "b"):
+        core.receive(Submit(request(name, list(range(30)), max_tokens=5)))
+        run(core)
+    pulse = core.pulse(7)
+    assert pulse.number == 7
+    assert (pulse.forwards, pulse.rows) == (10, 10)
+    assert (pulse.prefill_tokens, pulse.decode_tokens, pulse.cached_tokens) == (30 + 2, 4 + 4, 28)
+    assert (pulse.running, pulse.waiting, pulse.adapters, pulse.preemptions) == (0, 0, 0, 0)
+    assert (pulse.kv_blocks, pulse.kv_blocks_used, pulse.kv_blocks_cached) == (64, 0, 7)
+
+
+def test_a_pulse_says_who_runs_and_who_waits_and_what_they_hold():
+    core = core_on(FakeStepModel(block_size=4), max_rows=2)
+    for name in ("a", "b", "c"):
+        core.receive(Submit(request(name, [1, 2, 3], max_tokens=5)))
+    core.step()
+    pulse = core.pulse(1)
+    assert (pulse.running, pulse.waiting, pulse.rows, pulse.kv_blocks_used) == (2, 1, 2, 2)
+
+
+def test_a_pulse_counts_preemptions():
+    core = core_on(FakeStepModel(blocks=12), max_rows=4)
+    for name in ("a", "b", "c"):
+        core.receive(Submit(request(name, [1, 2, 3], max_tokens=30)))
+    run(core)
+    assert core.pulse(1).preemptions > 0

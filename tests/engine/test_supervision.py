@@ -151,6 +151,7 @@ def test_what_asks_the_same_as_a_poison_does_not_reach_the_child_and_others_do()
         ("raise", "status 1"),
         ("close", "it went on without its connection"),
         ("garble", "it sent what is no message"),
+        ("leave", "its connection outlived it"),
         ("hang", "no answer for"),
     ],
 )

@@ -23,7 +23,7 @@ from typing import Final
 _TRIAL_SECONDS: Final = 5.0
 _LOADING_SECONDS: Final = 30.0
 _MOST_STRIKES: Final = 2
-_EXCUSES: Final = 4
+_EXCUSES: Final = 8
 """So many children in a row may end while a request computes again what it had, before that is held against it."""
 
 
