@@ -1,4 +1,4 @@
-"""`python -m bench.endurance [PART ...] [--quick]`: run the parts and print a table; ends with 1 when a promise broke."""
+"""`python -m bench.endurance [PART ...] [--quick]`: measure and print a table; ends with 1 when a promise broke."""
 
 from __future__ import annotations
 

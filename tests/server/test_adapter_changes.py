@@ -13,8 +13,10 @@ import pytest
 from server_kit import ADAPTERS, Server, error_of, find_adapter, in_process, on_socket, play, play_on_socket, until
 
 from friendli_endpoint.engine.fake import FakeEngine
-from friendli_endpoint.errors import AdapterError, EngineError
+from friendli_endpoint.errors import AdapterError, EngineError, ModelError
 from friendli_endpoint.server.routes import Routes
+
+ENDPOINT = ADAPTERS.removesuffix("/adapters")
 
 
 def test_an_adapter_that_cannot_be_had_leaves_the_old_one() -> None:
@@ -185,11 +187,13 @@ def test_a_source_that_takes_long_blocks_neither_requests_nor_other_routes() -> 
     play(scenario, served={"resolve_adapter": slow})
 
 
-def test_an_engine_that_is_not_ready_is_503() -> None:
+def test_an_endpoint_that_has_failed_is_503_and_has_its_adapters_again_once_it_is_restarted() -> None:
     async def scenario(server: Server) -> None:
         await server.put("pirate", "a")
-        server.engine.ready = False
+        await server.client.put(f"{ENDPOINT}/sleep")
+        server.engine.fail_with = ModelError("gone")
         for reply in (
+            await server.client.put(f"{ENDPOINT}/wake"),
             await server.client.get(ADAPTERS),
             await server.client.get(f"{ADAPTERS}/pirate"),
             await server.put("pirate", "b"),
@@ -197,7 +201,8 @@ def test_an_engine_that_is_not_ready_is_503() -> None:
         ):
             assert error_of(reply, 503)["type"] == "unavailable"
             assert int(reply.headers["retry-after"]) >= 1
-        server.engine.ready = True
+        server.engine.fail_with = None
+        assert (await server.client.put(f"{ENDPOINT}/restart")).status_code == 200
         assert await server.routes() == {"pirate": "a"}
 
     play(scenario)

@@ -80,6 +80,7 @@ class _Call:
         check_endpoint(self._scope, endpoint_id, field="model")
         endpoint = self._service.endpoints.find(endpoint_id, self._caller.identity, field="model")
         self._held.enter_context(endpoint.use())
+        endpoint.check()
         served = endpoint.deployment.served(asked.model)
         self._record.placed(endpoint.id, None if served is None else served.route)
         manner = manner_of(asked)

@@ -68,6 +68,7 @@ async def host(
         await done_before(stop.at_once.wait(), _drained(app, service))
     finally:
         app.management.end()
+        await app.management.idle()  # else what ends with the engines would be told as done
         await service.endpoints.close()
         server.should_exit = True
         await serving
