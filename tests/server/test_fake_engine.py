@@ -133,6 +133,23 @@ def test_an_adapter_can_be_held_and_refused_and_its_key_is_used_once() -> None:
     asyncio.run(main())
 
 
+def test_its_pulse_says_who_runs_and_who_waits_and_counts_what_was_done() -> None:
+    async def main() -> None:
+        engine = FakeEngine(rows=1)
+        engine.stall()
+        waiting = [asyncio.create_task(_events(engine, _request(name))) for name in ("a", "b")]
+        await until(lambda: len(engine.live) == 2)
+        assert (engine.pulse.running, engine.pulse.waiting, engine.pulse.forwards) == (1, 1, 0)
+        engine.resume()
+        await asyncio.gather(*waiting)
+        pulse = engine.pulse
+        assert (pulse.running, pulse.waiting, pulse.prefill_tokens) == (0, 0, 4)
+        assert pulse.forwards == pulse.rows == pulse.decode_tokens + 2
+        assert engine.restarts == 0
+
+    asyncio.run(main())
+
+
 def test_a_closed_engine_fails_what_runs() -> None:
     async def main() -> None:
         engine = FakeEngine()
