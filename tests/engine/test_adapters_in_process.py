@@ -105,6 +105,24 @@ def test_an_adapter_is_added_used_and_dropped(folder):
     asyncio.run(main())
 
 
+def test_an_engine_that_was_closed_and_started_again_has_its_adapters_and_its_counts(folder):
+    async def main():
+        async with started(FAKE) as engine:
+            await engine.add_adapter("p", str(folder / "pirate"))
+            asked = [a_request(adapter="p"), a_request()]
+            before = [await tokens_of(engine, each) for each in asked]
+            await engine.close()
+            assert engine.pid is None
+            await engine.start()
+            again = [a_request(adapter="p", seeds=asked[0].seeds), a_request(seeds=asked[1].seeds)]
+            assert [await tokens_of(engine, each) for each in again] == before
+            assert engine.restarts == 0
+            await engine.close()
+        assert not list((folder / "tmp").iterdir())
+
+    asyncio.run(main())
+
+
 def test_an_adapter_that_is_refused_is_an_adapter_error_with_the_childs_words(folder):
     async def main():
         async with started(FAKE) as engine:

@@ -95,12 +95,15 @@ class EngineProcess:
         return self._link.pid if self._link else None
 
     async def start(self) -> None:
+        self._pulses.end()
+        self._adapters.unload()
         self._options = msgspec.structs.replace(self._options, spool=self._spool.make())
         try:
             link = await self._load()
         except BaseException:
             self._spool.remove()
             raise
+        self._tell_everything(link)
         self._supervisor = asyncio.create_task(self._supervise(link), name="engine supervisor")
 
     async def submit(self, request: Request) -> AsyncGenerator[TokenEvent]:

@@ -18,7 +18,7 @@ class Engine(Protocol):
         """The model's facts; valid once `start` has returned."""
 
     async def start(self) -> None:
-        """Load the model; raises `ModelError` with a sentence when that cannot be done."""
+        """Load the model, and after a `close` the adapters that were there; raises `ModelError` with a sentence."""
 
     def submit(self, request: Request) -> AsyncGenerator[TokenEvent]:
         """The request's events, in order, until each of its choices has finished or was aborted.
@@ -56,4 +56,4 @@ class Engine(Protocol):
         """How many times an engine that died was replaced by a new one."""
 
     async def close(self) -> None:
-        """End every request and give everything back; safe to call twice."""
+        """End every request and give everything back; safe to call twice. `start` begins again."""

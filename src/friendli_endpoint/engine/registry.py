@@ -115,11 +115,15 @@ class AdapterRegistry:
         They are loaded in order, so that is the first that is not loaded yet.
         """
         loading = next((key for key, each in self._registered.items() if not each.loaded), None)
+        self.unload()
+        if loading is not None:
+            self._blame(loading, self._registered[loading])
+
+    def unload(self) -> None:
+        """There is no child any more that has loaded anything."""
         for each in self._registered.values():
             each.loaded = False
         self._untold = [key for key, each in self._registered.items() if each.dropped]
-        if loading is not None:
-            self._blame(loading, self._registered[loading])
 
     def fail_waiting(self, reason: str) -> None:
         """Give up those that somebody waits for."""
