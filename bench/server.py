@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bench import http_load
@@ -127,11 +128,13 @@ def our_server(plan: Plan, adapters: Mapping[str, str] = NO_ADAPTERS) -> Iterato
     command = [SERVE, "serve", "--model", plan.model, "--endpoint-id", "demo", "--port", "0"]
     routes = [word for route, path in adapters.items() for word in ("--adapter", f"{route}={path}")]
     arguments = [*map(str, command), "--threads", str(plan.threads), *routes]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            yield _address(server)
-        finally:
-            server.terminate()
+    with TemporaryDirectory() as state:
+        arguments += ["--state", state, "--log-level", "warning"]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                yield _address(server)
+            finally:
+                server.terminate()
 
 
 def _address(server: subprocess.Popen[str]) -> str:

@@ -12,6 +12,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from friendli import Friendli
@@ -38,16 +39,26 @@ def main() -> None:
 def endpoint() -> Iterator[str]:
     """The URL of an endpoint with both adapters, on a free port."""
     flags = [each for route in ROUTES for each in ("--adapter", f"{route}={ADAPTERS / route}")]
-    command = [str(Path(sys.executable).with_name("friendli")), "serve", "--port", "0", *flags]
+    command = [
+        str(Path(sys.executable).with_name("friendli")),
+        "serve",
+        "--port",
+        "0",
+        "--log-level",
+        "warning",
+        *flags,
+    ]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("FRIENDLI_TOKEN")}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
-        try:
-            found = re.search(r"http://\S+", server.stdout.readline() if server.stdout else "")
-            if found is None:
-                sys.exit("the endpoint did not start")
-            yield found.group()
-        finally:
-            server.terminate()
+    with TemporaryDirectory() as state:
+        environment["FRIENDLI_STATE"] = state  # the user's own tokens and usage have nothing to do with it
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
+            try:
+                found = re.search(r"http://\S+", server.stdout.readline() if server.stdout else "")
+                if found is None:
+                    sys.exit("the endpoint did not start")
+                yield found.group()
+            finally:
+                server.terminate()
 
 
 def tell(client: Friendli) -> None:

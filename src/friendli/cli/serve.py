@@ -27,6 +27,16 @@ def serve(
         list[str] | None,
         typer.Option(metavar="TOKEN", help="What changing adapters takes, written as --token; may be repeated."),
     ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="Folder for tokens and usage [env: FRIENDLI_STATE; default: ~/.local/share/friendli]."),
+    ] = None,
+    certificate: Annotated[str | None, typer.Option(help="TLS certificate, a PEM file.")] = None,
+    certificate_key: Annotated[str | None, typer.Option(help="Its private key, a PEM file.")] = None,
+    log: Annotated[Literal["text", "json"] | None, typer.Option(help="Lines of the log, on standard error.")] = None,
+    log_level: Annotated[
+        Literal["debug", "info", "warning"] | None, typer.Option(help="Requests are told from info on.")
+    ] = None,
     adapter: AdapterFlags = None,
     resident_adapters: Annotated[int | None, typer.Option(min=1, help="Adapters in memory at once.")] = None,
     weights: Annotated[Literal["auto", "i8", "f16"] | None, typer.Option(help="Weights in memory.")] = None,
@@ -46,17 +56,29 @@ def serve(
       friendli serve --model HuggingFaceTB/SmolLM2-360M-Instruct --weights f16
       friendli serve --adapter pirate=./adapters/pirate --adapter legal=org/legal-lora
       friendli serve --config friendli.toml
+      friendli serve --host 0.0.0.0 --certificate cert.pem --certificate-key key.pem --log json
     """
     adapters = adapters_of(adapter)
     with needs_endpoint():
-        from friendli_endpoint.config import load_settings
+        from friendli_endpoint.config import default_state, load_settings
         from friendli_endpoint.hub import terminal_progress
         from friendli_endpoint.server import run
 
     with explained():
         settings = load_settings(
             config,
-            server={"host": host, "port": port, "tokens": token or None, "admin_tokens": admin_token or None},
+            server={
+                "host": host,
+                "port": port,
+                "tokens": token or None,
+                "admin_tokens": admin_token or None,
+                "state": None if state is None else str(state),
+                "certificate": certificate,
+                "certificate_key": certificate_key,
+                "log": log,
+                "log_level": log_level,
+            },
+            state=default_state(),
             endpoint_id=endpoint_id,
             endpoint={
                 "model": model,

@@ -30,14 +30,17 @@ def load_settings(
     server: Mapping[str, object] | None = None,
     endpoint_id: str | None = None,
     endpoint: Mapping[str, object] | None = None,
+    state: Path | None = None,
 ) -> Settings:
     """Settings from a file, if any, with flags laid over it: `server` and `endpoint` by key, None meaning "not given".
 
     Tables, such as `adapters`, are laid over by key in turn. `endpoint_id` names the endpoint that the flags are about
-    (default: the only one). Raises `ConfigError`.
+    (default: the only one). `state` is where state is kept when neither says. Raises `ConfigError`.
     """
     tables = _Tables(path)
     tables.lay_over(tables.table("server"), server or {}, "server.")
+    if state is not None:
+        tables.table("server").setdefault("state", str(state))
     endpoints = tables.table("endpoints")
     chosen = _chosen(tables.source, list(endpoints), endpoint_id, endpoint or {})
     if chosen is not None:

@@ -48,6 +48,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     admin_tokens: tuple[TokenHash, ...] = ()
     state: str | None = None
     log: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning"] = "info"
     max_requests: Count = 256
     max_choices: Count = 64
     max_body_bytes: Count = 4 * 2**20

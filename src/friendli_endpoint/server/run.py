@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
@@ -25,7 +25,7 @@ from friendli_endpoint.server.listen import base_url, listen
 from friendli_endpoint.server.loading import load
 from friendli_endpoint.server.service import open_service
 from friendli_endpoint.server.sockets import allow_many_sockets
-from friendli_endpoint.server.telemetry import configured_logging
+from friendli_endpoint.server.telemetry import Sink, configured_logging
 from friendli_endpoint.server.tls import tls_context, unencrypted
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
 
-    from friendli_endpoint.config import Settings
+    from friendli_endpoint.config import ServerSettings, Settings
     from friendli_endpoint.hub import Progress
     from friendli_endpoint.server.deployment import Deployment
     from friendli_endpoint.server.service import Service
@@ -66,13 +66,17 @@ def serve(
     server = settings.server
     tls = tls_context(server)
     allow_many_sockets()
-    with listen(server.host, server.port) as listener, configured_logging(server.log) as log:
+    with listen(server.host, server.port) as listener, _logging(server) as log:
         service = open_service(load(settings, progress), settings, dropped=lambda: log.dropped)
         if warning := unencrypted(server):
             _log.warning(warning)
         url = base_url(listener, secure=tls is not None)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_signalled(service, listener, lambda: _announce(service, url, say), tls))
+
+
+def _logging(server: ServerSettings) -> AbstractContextManager[Sink]:
+    return configured_logging(server.log, level=logging.getLevelNamesMapping()[server.log_level.upper()])
 
 
 def _announce(service: Service, url: str, say: Callable[[str], None]) -> None:
