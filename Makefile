@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench soak clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -26,6 +26,9 @@ check: $(VENV)/.installed ## lint, format, types
 
 bench: $(VENV)/.installed ## the side-by-side tables
 	$(BIN)/python -m bench
+
+soak: $(VENV)/.installed ## what the endpoint promises under load, faults and attack, in full: about an hour
+	$(BIN)/python -m bench.endurance
 
 clean:
 	rm -rf $(VENV) .reference build dist
