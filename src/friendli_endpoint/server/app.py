@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,7 @@ def create_app(service: Service) -> App:
 def _routes(service: Service, management: Management) -> tuple[Route, ...]:
     life = partial(LifeRoute, service, management)
     telemetry = service.telemetry
-    metrics = Metrics(telemetry.tally, service.figures, telemetry.dropped)
+    metrics = Metrics(telemetry.tally, service.figures, telemetry.dropped, lambda: len(asyncio.all_tasks()))
     adapter = AdapterRoute(management)
     return (
         Route(COMPLETIONS_PATH, Completions(service), methods=["POST"]),

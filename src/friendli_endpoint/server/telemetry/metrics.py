@@ -10,7 +10,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from friendli_endpoint.server.telemetry.container import container_families
 from friendli_endpoint.server.telemetry.engines import engine_families
-from friendli_endpoint.server.telemetry.families import counter
+from friendli_endpoint.server.telemetry.families import counter, gauge
 from friendli_endpoint.server.telemetry.requests import request_families
 
 if TYPE_CHECKING:
@@ -26,12 +26,22 @@ _OPENMETRICS_KIND: Final = b"application/openmetrics-text"
 
 
 class Metrics:
-    """The families of one server. `figures` tells of its endpoints, `dropped` how many lines its log has lost."""
+    """The families of one server.
 
-    def __init__(self, tally: Tally, figures: Figures, dropped: Callable[[], int] = lambda: 0) -> None:
+    `figures` tells of its endpoints, `dropped` how many lines its log has lost, `tasks` how many its event loop has.
+    """
+
+    def __init__(
+        self,
+        tally: Tally,
+        figures: Figures,
+        dropped: Callable[[], int] = lambda: 0,
+        tasks: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._tally = tally
         self._figures = figures
         self._dropped = dropped
+        self._tasks = tasks
         self._process = ProcessCollector(registry=None)
 
     def collect(self) -> Iterator[Metric]:
@@ -42,6 +52,7 @@ class Metrics:
         yield counter(
             "friendli_log_lines_dropped", "Lines of the log that could not be written.", (), [((), self._dropped())]
         )
+        yield gauge("friendli_tasks", "Tasks of the event loop.", (), [((), self._tasks())])
         yield from self._process.collect()
 
 
