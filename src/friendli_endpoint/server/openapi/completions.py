@@ -12,9 +12,15 @@ _KEY: Final[Part] = {
     "description": "One generation per key and team: a repeat gets the same answer, another body 422.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
 }
+_EVENT: Final[Part] = {
+    "type": "object",
+    "description": "One event: a token, the end of a choice, the usage if asked for; the last is [DONE], or an error.",
+    "required": ["data"],
+    "properties": {"data": {"type": "string", "description": "JSON, or [DONE]."}},
+}
 _RESULT: Final = answer(
-    "The completion: as JSON, or with `stream: true` as server-sent events that end with [DONE].",
-    {**json_of("CompletionsResult"), "text/event-stream": {"schema": {"type": "string"}}},
+    "The completion: as JSON, or with `stream: true` as server-sent events.",
+    {**json_of("CompletionsResult"), "text/event-stream": {"schema": _EVENT}},
 )
 
 
