@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import httpx2
 import msgspec
-from tokenizers import Tokenizer as Backend
-from tokenizers import decoders, models, pre_tokenizers
 
 from friendli_endpoint.config import EndpointSettings, ServerSettings, Settings
 from friendli_endpoint.engine.fake import FakeEngine
@@ -22,25 +20,15 @@ from friendli_endpoint.server.deployment import Deployment
 from friendli_endpoint.server.host import Stop, host
 from friendli_endpoint.server.listen import base_url, listen
 from friendli_endpoint.server.service import Service, open_service
-from friendli_endpoint.text import Tokenizer
-from friendli_endpoint.text.spelling import BYTE_LEVEL
+from friendli_endpoint.text.fake import EOS as EOS
+from friendli_endpoint.text.fake import byte_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from friendli_endpoint.engine.vocabulary import Request
 
-EOS = 256
 ADAPTERS = ADAPTERS_PATH.format(endpoint_id="demo")
-
-
-def byte_tokenizer() -> Tokenizer:
-    """A token for each byte, and 256 for the end."""
-    alphabet = {BYTE_LEVEL.spell(char)[0]: char for char in map(chr, range(0x180)) if len(BYTE_LEVEL.spell(char)) == 1}
-    backend = Backend(models.BPE(vocab={char: byte for byte, char in alphabet.items()}, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    backend.decoder = decoders.ByteLevel()
-    return Tokenizer(backend, BYTE_LEVEL, eos_tokens=(EOS,), added={EOS: True})
 
 
 def says(text: str) -> Callable[[Request, int], bytes]:
