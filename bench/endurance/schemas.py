@@ -27,7 +27,7 @@ _QUICK_EACH: Final = 25
 """For each operation, beside the corners of its description, which the quick form leaves out."""
 
 _TOKEN: Final = "flp_of_an_admin"  # noqa: S105 - of a server that lives as long as this
-_TOML: Final = f'[server]\nadmin_tokens = ["{_TOKEN}"]\n[endpoints.demo]\n'
+_TOML: Final = f'[server]\nport = 0\nadmin_tokens = ["{_TOKEN}"]\n[endpoints.demo]\n'
 _LEFT_OUT: Final = "positive_data_acceptance"
 """A good body by its schema can still contradict itself across fields, and is refused then."""
 

@@ -7,9 +7,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
-from auth_cases import cases, misjudged
-from auth_credentials import SETTINGS, texts_of
-from auth_model import ROUTES
+from bench.endurance.auth_cases import cases, misjudged
+from bench.endurance.auth_credentials import SETTINGS, texts_of
+from bench.endurance.auth_model import ROUTES
 from server_kit import Server, deployment_of, play_on_socket, service_with, settings
 
 from friendli_endpoint.access import TokenStore

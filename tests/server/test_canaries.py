@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from canary_kit import Canaries, leaks
+from bench.endurance.canary_kit import Canaries, leaks
 from server_kit import COMPLETIONS_PATH, in_process, says
 from telemetry_kit import Clock, complete
 

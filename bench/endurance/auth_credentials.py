@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from auth_model import CLOSED, Credential, Grant, Team
+from bench.endurance.auth_model import CLOSED, Credential, Grant, Team
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

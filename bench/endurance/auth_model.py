@@ -1,6 +1,6 @@
 """Who may, said once more: a model of the rules in docs/security.md that shares no code with the server.
 
-Pure functions without pytest, so that a bench can use them, too. `CLOSED` stands for no answer at all.
+`CLOSED` stands for no answer at all.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ ROUTES = {
     "/health": {"GET": Door("nothing", 200)},
     "/ready": {"GET": Door("nothing", 200)},
     "/openapi.json": {"GET": Door("token", 200)},
+    "/metrics": {"GET": Door("metrics", 200)},
     "/dedicated/v1/completions": {"POST": Door("complete", 200)},
     "/dedicated/v1/usage": {"GET": Door("token", 200)},
     "/dedicated/v1/endpoints": {"GET": Door("token", 200)},

@@ -1,7 +1,7 @@
 """Every way to ask that the authentication must judge, as raw requests, with the status that each deserves.
 
-Nothing here needs pytest: a bench prints the same cases. Put `SETTINGS` into a server's settings and `texts_of` into
-its store (auth_credentials.py), then `misjudged` says which of `cases` are answered otherwise.
+Put `SETTINGS` into a server's settings and `texts_of` into its store (auth_credentials.py), then `misjudged` says which
+of `cases` are answered otherwise.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from itertools import chain, product
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from auth_credentials import TEAMS, credentials
-from auth_model import CLOSED, ROUTES, Credential, Team, expected
+from bench.endurance.auth_credentials import TEAMS, credentials
+from bench.endurance.auth_model import CLOSED, ROUTES, Credential, Team, expected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -22,7 +22,7 @@ class Canaries:
 
     token: str = "flp_Canary01_" + "Zq7xTokenCanaryWv3kPm9RtYb5NcHd8LsFgJ2aEuQo"
     """Its first 12 characters may be shown."""
-    bad_token: str = "WrongTokenCanaryXk4Vp8Lm2Qs6"
+    bad_token: str = "WrongTokenCanaryXk4Vp8Lm2Qs6"  # noqa: S105
     prompt: str = "PromptCanaryHj5Dw9Ty3Bn7Zr1Ku8"
     output: str = "OutputCanaryMc6Fg2Xe8Pv4Sl9Wa3"
     stop: str = "StopCanaryQb7Nd1Rh5Jt9Ox3Gy6Ui"
