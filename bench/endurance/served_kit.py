@@ -52,6 +52,7 @@ def serving(toml: str, command: tuple[str, ...] = FRIENDLI) -> Iterator[Served]:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                cwd=Path(__file__).parents[2],
                 env=os.environ | {"FRIENDLI_STATE": str(folder / "state")},
             )
         with process:
