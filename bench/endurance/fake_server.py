@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from friendli_endpoint.config import load_settings
+from friendli_endpoint.config import default_state, load_settings
 from friendli_endpoint.engine.fake import FakeEngine
 from friendli_endpoint.server.deployment import Deployment
 from friendli_endpoint.server.routes import ConfiguredAdapter
@@ -47,7 +47,7 @@ def main() -> None:
     if asked.wait:
         sys.stdin.readline()
     serve(
-        load_settings(asked.config),
+        load_settings(asked.config, state=default_state()),
         load=lambda settings, progress: [
             fake_deployment(name, endpoint, rows=asked.rows, step_seconds=asked.step_seconds)
             for name, endpoint in settings.endpoints.items()
