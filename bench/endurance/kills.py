@@ -71,8 +71,13 @@ class _Pause:
 
 
 def measure(*, quick: bool) -> Iterator[Row]:
-    yield from asyncio.run(_measure(_QUICK if quick else _FULL, slack=_QUICK_SECONDS if quick else 0.0))
+    yield from under_streams(quick=quick)
     yield from poison.measure(quick=quick)
+
+
+def under_streams(*, quick: bool) -> Iterator[Row]:
+    """On the real model, from outside."""
+    yield from asyncio.run(_measure(_QUICK if quick else _FULL, slack=_QUICK_SECONDS if quick else 0.0))
 
 
 async def _measure(extent: _Extent, slack: float) -> list[Row]:
