@@ -98,13 +98,13 @@ async def _ask(client: httpx2.AsyncClient, body: dict[str, object], *, stopping:
         return Fate(refused=True)
     except httpx2.TransportError as error:
         return Fate(refused=True) if stopping else Fate(trouble=repr(error))
+    return fate_of(reply, body)
+
+
+def fate_of(reply: httpx2.Response, body: dict[str, object]) -> Fate:
+    """A refusal says when to come back; a whole answer has the end of its choice, and in a stream the end of that."""
     if reply.status_code == httpx2.codes.SERVICE_UNAVAILABLE and "retry-after" in reply.headers:
         return Fate(refused=True)
-    return _answered(reply, body)
-
-
-def _answered(reply: httpx2.Response, body: dict[str, object]) -> Fate:
-    """A whole answer has the end of each choice, and in a stream the end of that."""
     if reply.status_code != httpx2.codes.OK:
         return Fate(trouble=f"{reply.status_code} {reply.text[:200]}")
     datas = re.findall(r"^data: (.*)$", reply.text, re.MULTILINE) if body["stream"] else [reply.text, "[DONE]"]
