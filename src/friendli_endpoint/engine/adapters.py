@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from friendli_endpoint.engine.vocabulary import AdapterAdded, AdapterRefused
 from friendli_endpoint.errors import AdapterError
+from friendli_endpoint.traces import trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Set
@@ -132,5 +133,5 @@ def _refusal(key: str, error: BaseException) -> AdapterRefused:
     """An adapter that we failed on must not take the engine down."""
     if isinstance(error, AdapterError):
         return AdapterRefused(key, str(error))
-    _log.error("adapter %s could not be loaded", key, exc_info=error)
+    _log.error("adapter %s could not be loaded:\n%s", key, trace_of(error))
     return AdapterRefused(key, "the engine failed to load the adapter; its log says why")

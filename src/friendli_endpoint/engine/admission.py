@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from friendli_endpoint.engine.vocabulary import Failed
 from friendli_endpoint.sampling.grammar import GrammarError
 from friendli_endpoint.sampling.history import History
+from friendli_endpoint.traces import trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,7 +164,7 @@ class Admission:
 def _refusal(request: Request, error: BaseException) -> Failed:
     """A grammar that we failed on, though it is no fault of the request, must not take the engine down either."""
     if not isinstance(error, GrammarError):
-        _log.error("a grammar of request %s could not be compiled", request.id, exc_info=error)
+        _log.error("a grammar of request %s could not be compiled:\n%s", request.id, trace_of(error))
         error = GrammarError("the grammar cannot be compiled")
     return Failed(request.id, f"response_format: {error}.", "response_format")
 

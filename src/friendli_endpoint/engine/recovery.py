@@ -5,10 +5,10 @@ all others have settled, which is that a token of them has come, or they are ove
 Then the next one, and at last those that arrived meanwhile; then the engine is open again, and who arrives is sent at
 once. So requests go in waves, and each wave waits until the last one has settled.
 
-A death during a trial is a strike for the suspect; at the second one it is convicted. A token clears it. What ends the
-engine from outside has to hit the same request four times in a row to harm it, in steps in which it might have got a
-token: while it only computes again what it had, nobody is accused, since that has gone well before. And those with a
-strike are tried last, at another moment than before.
+A death during a trial is a strike for the suspect. It is tried again before all others, alone in the child, and at the
+second strike it is convicted; a token clears it. What ends the engine from outside has to hit the same request four
+times in a row to harm it, at different moments, in steps in which it might have got a token: while it only computes
+again what it had, nobody is accused, since that has gone well before.
 
 A wave that takes too long, as a beam search or a long prompt may, is passed. That is a parole; each doubles the time of
 the next trial, so it becomes long enough at last, and in the meantime nobody is blamed who ran beside the paroled.
@@ -63,9 +63,9 @@ class _Case:
         self.children += 1
         self.resumed = self.settled = False
 
-    def turn(self) -> tuple[int, int, int, int]:
-        """Sorts suspects: the least accused first, then those with the fewest tokens, then the newest."""
-        return self.strikes, self.paroles, self.tokens, -self.arrival
+    def turn(self) -> tuple[bool, int, int, int]:
+        """Sorts suspects: those with a strike first, then the fewest paroles, the fewest tokens, the newest."""
+        return not self.strikes, self.paroles, self.tokens, -self.arrival
 
 
 class Recovery:
@@ -81,6 +81,7 @@ class Recovery:
         self._wave: list[_Case] = []
         self._since = 0.0
         self._now = 0.0
+        self._heard = False
 
     @property
     def held(self) -> list[str]:
@@ -108,7 +109,7 @@ class Recovery:
 
     def hear(self, now: float) -> None:
         """The child has said something, and what it said has been entered."""
-        self._now = now
+        self._now, self._heard = now, True
         self._wave = self._unsettled()
         passed = now - self._since
         if all(passed >= _TRIAL_SECONDS * 2**case.paroles for case in self._wave):
@@ -119,6 +120,7 @@ class Recovery:
     def begin(self, now: float) -> None:
         """There is a new child, and nobody is in it."""
         self._now = self._since = now
+        self._heard = False
         self._wave = []
 
     def end(self, *, loading: bool) -> list[str]:
@@ -138,7 +140,8 @@ class Recovery:
     def due(self, *, loading: bool) -> list[str]:
         """Those to be sent now, in order of arrival. `loading`: the child still has adapters to load.
 
-        Trials wait for the adapters, so that it is plain whose doing a death is; but not for ever.
+        Trials wait for the adapters, so that it is plain whose doing a death is, but not for ever; and for the child's
+        first word, so that who ends each child as soon as it is ready hits nobody.
         """
         wave = self._next_wave(loading=loading) if self._outside else []
         if not wave:
@@ -152,14 +155,19 @@ class Recovery:
     def _next_wave(self, *, loading: bool) -> list[str]:
         by_age = sorted(self._outside, key=lambda name: self._outside[name].arrival)
         suspects = [name for name in by_age if self._outside[name].suspect]
-        if not suspects and not any(case.suspect for case in self._unsettled()):
+        if any(case.suspect for case in self._unsettled()):
+            return []  # a trial goes on
+        if not suspects:
             return by_age
+        first = min(suspects, key=lambda name: self._outside[name].turn())
         others = [name for name in by_age if self._outside[name].children and name not in suspects]
-        if others:
+        if others and not self._outside[first].strikes:
             return others
-        if self._unsettled() or (loading and self._now - self._since < _LOADING_SECONDS):
-            return []
-        return [min(suspects, key=lambda name: self._outside[name].turn())] if suspects else by_age
+        return [first] if self._may_try(loading=loading) else []
+
+    def _may_try(self, *, loading: bool) -> bool:
+        waits_for_adapters = loading and self._now - self._since < _LOADING_SECONDS
+        return self._heard and not waits_for_adapters and not self._unsettled()
 
     def _unsettled(self) -> list[_Case]:
         """Those of the last wave that the next one waits for."""

@@ -11,7 +11,6 @@ import shutil
 import signal
 import socket
 import sys
-import traceback
 from contextlib import closing, contextmanager
 from queue import SimpleQueue
 from threading import Thread
@@ -27,6 +26,7 @@ from friendli_endpoint.errors import EndpointError
 from friendli_endpoint.sampling.grammar import Grammars
 from friendli_endpoint.sampling.head import HeadFinder
 from friendli_endpoint.sampling.sampler import Sampler
+from friendli_endpoint.traces import trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,8 +164,8 @@ def main() -> None:
             serve(connection)
         except OtherEndGone:
             pass
-        except Exception:
-            traceback.print_exc()
+        except Exception as error:
+            sys.stderr.write(f"the engine failed:\n{trace_of(error)}\n")
             status = 1
     # Nobody waits for what threads still do, and it may never end; but the other end waits for this process to.
     os._exit(status)
