@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from friendli_endpoint.server import audit
-from friendli_endpoint.server.telemetry.traces import trace_of
+from friendli_endpoint.traces import trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
