@@ -65,6 +65,8 @@ def numbers() -> Iterator[Input]:
             yield fields(f"{field} {text[:20]}", **{"max_tokens": "2"} | _without_rival(field) | {field: text})
     for field, text in product(_FLAGS, (*_KINDS, "0", "1", "NaN", '"true"')):
         yield fields(f"{field} {text}", **{field: text})
+    for text in (*_KINDS, *(f'{{"include_usage":{each}}}' for each in _KINDS), '{"more":1}'):
+        yield fields(f"stream_options {text}", stream="true", stream_options=text)
 
 
 def texts() -> Iterator[Input]:

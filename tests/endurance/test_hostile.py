@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
 from bench.endurance import hostile
 from bench.endurance.auth_model import ROUTES
+
 from friendli.models import CompletionsBody
 
 

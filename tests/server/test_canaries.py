@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-import json
 import logging
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from bench.endurance.canary_kit import Canaries, leaks
-from server_kit import COMPLETIONS_PATH, in_process, says
+from bench.endurance.canary_calls import CANARIES, GOOD, everything
+from bench.endurance.canary_kit import leaks
+from server_kit import in_process, says
 from telemetry_kit import Clock, complete
 
 from friendli_endpoint.config import Settings, TokenHash
@@ -23,35 +23,9 @@ from friendli_endpoint.server.telemetry.lines import FORMATS
 
 if TYPE_CHECKING:
     import httpx2
-    from server_kit import Server
 
     from friendli_endpoint.server.telemetry.lines import LogKind
 
-CANARIES = Canaries()
-GOOD = {"Authorization": f"Bearer {CANARIES.token}", "Idempotency-Key": CANARIES.key, "X-Custom": CANARIES.extra}
-# All of these carry canaries; most of them are wrong.
-BODIES: tuple[dict[str, object], ...] = (
-    {},
-    {"stream": True},
-    {"prompt": [CANARIES.prompt, CANARIES.prompt]},
-    {"prompt": {"text": CANARIES.prompt}},
-    {"prompt": [CANARIES.prompt, 7]},
-    {"prompt": CANARIES.prompt * 1_000},
-    {"prompt": CANARIES.prompt + "\ud800"},
-    {"stop": [CANARIES.stop, 7]},
-    {"stop": [CANARIES.stop * 100]},
-    {"stop": [CANARIES.stop] * 100},
-    {"bad_words": [CANARIES.extra] * 300},
-    {"max_tokens": CANARIES.extra},
-    {"temperature": CANARIES.extra},
-    {"stream": CANARIES.extra},
-    {"response_format": {"type": CANARIES.extra}},
-    {"response_format": {"type": "regex", "schema": f"({CANARIES.extra}"}},
-    {"response_format": {"type": "json_object", "schema": CANARIES.extra}},
-    {"unknown": CANARIES.extra},
-    {"forced_output_tokens": [CANARIES.extra]},
-    {"timeout_microseconds": 1},
-)
 FAILURES = (
     None,
     EngineError("the engine died"),
@@ -59,38 +33,6 @@ FAILURES = (
     KeyError(CANARIES.output),
     RuntimeError([CANARIES.prompt, {"token": CANARIES.token}]),
 )
-
-
-async def everything(server: Server) -> list[httpx2.Response]:
-    """Requests of every kind, with canaries in all that they carry."""
-    replies = []
-    for number, fields in enumerate(BODIES):
-        body = {"model": "demo", "prompt": CANARIES.prompt, "stop": [CANARIES.stop], "max_tokens": 40} | fields
-        content = json.dumps(body).encode()
-        kind = {"Content-Type": "application/json"}
-        for key in ({}, {"Idempotency-Key": f"{CANARIES.key}{number}"}):
-            headers = GOOD | kind | key
-            replies += [await server.client.post(COMPLETIONS_PATH, content=content, headers=headers) for _ in range(2)]
-        replies += [
-            await server.client.post(COMPLETIONS_PATH, content=content[: len(content) // 2], headers=GOOD | kind),
-            await server.client.post(COMPLETIONS_PATH, content=content, headers=GOOD),
-        ]
-    return replies + await strangers(server)
-
-
-async def strangers(server: Server) -> list[httpx2.Response]:
-    """Requests with a bad token, with a good one where none belongs, and of the metrics."""
-    get = server.client.get
-    basic = base64.b64encode(CANARIES.bad_token.encode()).decode()
-    return [
-        await get(COMPLETIONS_PATH, headers={"Authorization": f"Bearer {CANARIES.bad_token}"}),
-        await get(COMPLETIONS_PATH, headers={"Authorization": f"Basic {basic}"}),
-        await get(COMPLETIONS_PATH, headers={"Authorization": CANARIES.token}),
-        await get(f"/nowhere?token={CANARIES.token}&key={CANARIES.key}", headers=GOOD),
-        await get("/health", headers=GOOD),
-        await get("/dedicated/v1/endpoints", headers=GOOD | {"X-Friendli-Team": CANARIES.extra + "!"}),
-        await get("/metrics", headers=GOOD),
-    ]
 
 
 def lived(kind: LogKind, failure: Exception | None) -> tuple[str, list[httpx2.Response]]:
@@ -102,7 +44,7 @@ def lived(kind: LogKind, failure: Exception | None) -> tuple[str, list[httpx2.Re
         token = TokenHash.parse(CANARIES.token)
         async with in_process(engine, admin_tokens=(token,)) as server:
             engine.fail_with = failure
-            return await everything(server)
+            return await everything(server.client)
 
     with configured_logging(kind, stream, level=logging.DEBUG):
         replies = asyncio.run(main())
