@@ -20,12 +20,13 @@ import uvloop
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers
 
-from friendli_endpoint.config import ServerSettings
+from friendli_endpoint.config import Settings
 from friendli_endpoint.engine.fake import FakeEngine
 from friendli_endpoint.engine.vocabulary import Finished, Prefilled, Request, Sampled, TokenEvent
 from friendli_endpoint.server.deployment import Deployment
 from friendli_endpoint.server.host import Stop, host
 from friendli_endpoint.server.listen import listen
+from friendli_endpoint.server.service import open_service
 from friendli_endpoint.text import Tokenizer
 from friendli_endpoint.text.spelling import BYTE_LEVEL, byte_level_alphabet
 
@@ -83,7 +84,8 @@ def serve(listener: socket.socket, steps_per_second: float, report: multiprocess
     async def main() -> None:
         stop = Stop()
         deployment = Deployment("demo", ClockEngine(steps_per_second), byte_tokenizer())
-        hosting = asyncio.create_task(host(deployment, ServerSettings(), listener, stop, lambda: report.send("ready")))
+        service = open_service([deployment], Settings())
+        hosting = asyncio.create_task(host(service, listener, stop, lambda: report.send("ready")))
         while await asyncio.to_thread(report.recv) != "stop":
             used = resource.getrusage(resource.RUSAGE_SELF)
             report.send(used.ru_utime + used.ru_stime)
@@ -97,7 +99,7 @@ def serve(listener: socket.socket, steps_per_second: float, report: multiprocess
 async def one_stream(port: int, tokens: int) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     body = json.dumps({"model": "demo", "prompt": "x", "max_tokens": tokens, "stream": True}).encode()
-    head = "POST /dedicated/v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = "POST /dedicated/v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
     seen = 0
     while True:

@@ -11,8 +11,6 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from friendli_endpoint.engine.vocabulary import Prefilled, Sampled
 from friendli_endpoint.server.chunks import Chunk, EndChunk, TokenChunk, UsageChunk
 
@@ -53,7 +51,8 @@ class Answer:
         self._kept = kept
         self._chunks: list[Chunk] = []
         self._forgotten = 0  # chunks before the first of `_chunks`
-        self._charged = UsageChunk(0, 0, 0)
+        self._uncharged = UsageChunk(0, 0, 0)  # of prompts that have been read
+        self._charged_tokens = 0
         self._readers: set[asyncio.Event] = set()
         self._work: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None  # the work before, which has to be gone before the next
@@ -65,10 +64,10 @@ class Answer:
 
     def charge(self, position: int) -> UsageChunk:
         """What of this generation nobody has been charged for yet, when a reader gets its first `position` tokens."""
-        read = self._usage()
-        before = self._charged
-        self._charged = replace(read, completion_tokens=max(position, before.completion_tokens))
-        return self._charged - before
+        new, self._uncharged = self._uncharged, UsageChunk(0, 0, 0)
+        completion = max(0, position - self._charged_tokens)
+        self._charged_tokens += completion
+        return UsageChunk(new.prompt_tokens, completion, new.cached_tokens)
 
     async def read(self) -> AsyncGenerator[list[Chunk]]:
         """Every chunk from the first, in batches of what is there. Raises what the engine raises, behind its chunks."""
@@ -128,12 +127,20 @@ class Answer:
         over = continuation.over
         async with aclosing(self._engine.submit(continuation.again())) as events:
             async for event in events:
-                if isinstance(event, Prefilled):  # from now on the engine knows the request
-                    for choice in over:
-                        self._engine.abort(continuation.request.id, choice)
-                self._add(self._released(continuation, event))
+                if isinstance(event, Prefilled):
+                    self._begin(continuation, event, over)
+                else:
+                    self._add(self._released(continuation, event))
                 if continuation.ended:
                     return
+
+    def _begin(self, continuation: Continuation, event: Prefilled, over: list[int]) -> None:
+        """The prompt is read, and from now on the engine knows the request: what is `over` of it goes no further."""
+        before = continuation.prompt_tokens, continuation.cached_tokens
+        continuation.take(event)
+        self._uncharged += UsageChunk(continuation.prompt_tokens - before[0], 0, continuation.cached_tokens - before[1])
+        for choice in over:
+            self._engine.abort(continuation.request.id, choice)
 
     def _released(self, continuation: Continuation, event: TokenEvent) -> list[Chunk]:
         """The event's chunks; a choice that ended at a stop phrase, unbeknown to the engine, gives its row back."""

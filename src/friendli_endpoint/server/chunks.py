@@ -63,13 +63,6 @@ class UsageChunk(Struct, frozen=True):
             self.cached_tokens + other.cached_tokens,
         )
 
-    def __sub__(self, other: UsageChunk) -> UsageChunk:
-        return UsageChunk(
-            self.prompt_tokens - other.prompt_tokens,
-            self.completion_tokens - other.completion_tokens,
-            self.cached_tokens - other.cached_tokens,
-        )
-
 
 Chunk: TypeAlias = TokenChunk | EndChunk | UsageChunk
 
