@@ -8,8 +8,8 @@ what there is, and the engine goes on from there by replaying it, so that the to
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
-from typing import TYPE_CHECKING
+from contextlib import aclosing, nullcontext
+from typing import TYPE_CHECKING, Final
 
 from friendli_endpoint.engine.vocabulary import Prefilled, Sampled
 from friendli_endpoint.server.chunks import Chunk, EndChunk, TokenChunk, UsageChunk
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from friendli_endpoint.engine.protocol import Engine
     from friendli_endpoint.engine.vocabulary import TokenEvent
     from friendli_endpoint.server.chunks import Continuation
+
+_UNDONE_BYTES: Final = 16 * 2**10
+"""What it takes to go on: prompts, texts that are held back, what the request was."""
 
 
 class Answer:
@@ -42,20 +45,24 @@ class Answer:
         self.done = False
         self.error: Exception | None = None
         """What ended it before it was done."""
-        self.size = 0
-        """About how many bytes of chunks are held."""
         self._continuations = continuations
         self._engine = engine
         self._admitted = admitted
         self._alive = alive
         self._kept = kept
         self._chunks: list[Chunk] = []
+        self._chunk_bytes = 0
         self._forgotten = 0  # chunks before the first of `_chunks`
         self._uncharged = UsageChunk(0, 0, 0)  # of prompts that have been read
         self._charged_tokens = 0
         self._readers: set[asyncio.Event] = set()
         self._work: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None  # the work before, which has to be gone before the next
+
+    @property
+    def size(self) -> int:
+        """About how many bytes are held."""
+        return self._chunk_bytes + (0 if self.done else _UNDONE_BYTES)
 
     @property
     def good(self) -> bool:
@@ -96,7 +103,7 @@ class Answer:
         batch = self._chunks[position - self._forgotten :]
         if not self._kept and batch:
             self._forgotten += len(self._chunks)
-            self._chunks, self.size = [], 0
+            self._chunks, self._chunk_bytes = [], 0
         return batch
 
     def _go_on(self) -> None:
@@ -117,11 +124,16 @@ class Answer:
             async with self._admitted():
                 await _all([self._follow(each) for each in self._continuations if not each.ended])
             self._add([self._usage()])
-            self.done = True
+            self._finish()
         except Exception as error:
             self.error = error
         finally:
             self._tell()
+
+    def _finish(self) -> None:
+        """Nothing is left to be done, so nothing that doing it took is kept."""
+        self.done = True
+        self._continuations, self._admitted, self._alive = (), nullcontext, lambda: True
 
     async def _follow(self, continuation: Continuation) -> None:
         over = continuation.over
@@ -152,7 +164,7 @@ class Answer:
     def _add(self, chunks: list[Chunk]) -> None:
         if chunks:
             self._chunks += chunks
-            self.size += sum(map(_size, chunks))
+            self._chunk_bytes += sum(map(_size, chunks))
             self._tell()
 
     def _tell(self) -> None:

@@ -89,7 +89,10 @@ class _Call:
         if manner.timeout_seconds is not None:
             self._deadline = self._accepted + manner.timeout_seconds
             batches = until(self._deadline, batches)
-        await self._reply(send, endpoint.id, manner, self._billed(batches))
+        try:
+            await self._reply(send, endpoint.id, manner, self._billed(batches))
+        finally:
+            self._deadline = None  # the answer may be gone on with by others, who have times of their own
 
     def _read(self, body: bytes) -> tuple[CompletionsBody, bytes]:
         """Not for the event loop."""
