@@ -76,7 +76,12 @@ _BREAKS: Final = (b"a\rb", b"a\nb", b"a\r\nX-Evil: b", b"a\0b", b"a\x1bb", b"\r\
 _HEADERS: Final = (b"X-Request-Id", b"Idempotency-Key", b"X-Friendli-Team", b"Authorization", b"User-Agent", b"Accept")
 _STARTS: Final = (
     *(b"", b"\0" * 100, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET\r\n\r\n"),
-    *(b"GET /\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"POST  / HTTP/1.1\r\n\r\n", b"G\xc3\x89T / HTTP/1.1\r\n\r\n"),
+    *(
+        b"GET /\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST  / HTTP/1.1\r\nConnection: close\r\n\r\n",
+        b"G\xc3\x89T / HTTP/1.1\r\n\r\n",
+    ),
     *(b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"GET / HTTP/1.1\r\n: x\r\n\r\n", b"GET / HTTP/1.1\r\nA b: c\r\n\r\n"),
     *(b"get / http/1.1\r\n\r\n", b"GET / HTTP/1.1\n\n", b"SSH-2.0-x\r\n", b"*1\r\n$4\r\nPING\r\n", b"\xff" * 70_000),
 )
