@@ -15,7 +15,7 @@ import httpx2
 from bench.endurance.proc_kit import Holds, holds, slope
 from bench.endurance.rows import Row
 from bench.endurance.served_kit import serving
-from bench.endurance.soak_kit import Tally, load
+from bench.endurance.soak_kit import Tally, fill, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ _SETTINGS: Final = f"""
 idempotency_seconds = 60  # so that what is kept for them is full after the warm-up, as is the prefix cache
 [endpoints.demo]
 model = "smollm2-135m"
-kv_tokens = 16384
+kv_tokens = 3072
 [endpoints.demo.adapters]
 pirate = "{_PIRATE}"
 """
@@ -81,6 +81,7 @@ def measure(*, quick: bool) -> Iterator[Row]:
 async def _soak(served: Served, seconds: float) -> _Soak:
     """The first quarter is the warm-up."""
     tally = Tally()
+    await fill(served.url)
     await load(served.url, _USERS, seconds / 4, tally)
     before = await _rested(served)
     sampling = asyncio.create_task(_samples(served))

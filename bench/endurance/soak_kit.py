@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PATH: Final = "/dedicated/v1/completions"
 _CANCELLED: Final = 0.1
+_FILLS: Final = 4
+_FILL_TOKENS: Final = 768
 _PERSON: Final = {
     "type": "object",
     "properties": {"name": {"type": "string", "maxLength": 12}, "age": {"type": "integer"}},
@@ -43,6 +45,15 @@ class Tally:
 
     asked: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
+
+
+async def fill(url: str) -> None:
+    """Let every block of a small KV cache have been used once: memory is given when it is first written."""
+    async with httpx2.AsyncClient(base_url=url, timeout=300) as client:
+        for number in range(_FILLS):
+            tokens = [100 + number] * _FILL_TOKENS
+            reply = await client.post(PATH, json={"model": "demo", "tokens": tokens, "max_tokens": 1})
+            reply.raise_for_status()
 
 
 async def load(url: str, users: int, seconds: float, tally: Tally) -> None:

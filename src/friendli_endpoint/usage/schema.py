@@ -63,6 +63,7 @@ def for_writing(path: Path | None) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_size_limit = 16777216")
+        connection.execute("PRAGMA cache_size = -128")  # lines are seldom read again: a larger one grows for hours
         _create(connection, path)
     except BaseException:
         connection.close()
