@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _PIECE = 16
 
@@ -35,7 +35,7 @@ class Canaries:
             yield field.name, getattr(self, field.name)
 
 
-def leaks(text: str, canaries: Canaries | None = None) -> list[str]:
+def leaks(text: str, canaries: Iterable[tuple[str, str]] | None = None) -> list[str]:
     """What of the canaries is in `text`: their names, and in which form."""
     lowered = text.lower()
     return [

@@ -122,7 +122,8 @@ def _kind(outcome: Outcome) -> str:
 
 def _fast(storm: Storm, *, quick: bool) -> Row:
     """What is served, and what has a grammar, has to wait for the engine: that is told, and not judged."""
-    refused, worked = [], []
+    refused: list[Outcome] = []
+    worked: list[Outcome] = []
     for outcome in storm.outcomes:
         waits = outcome.status == HTTPStatus.OK or b"response_format" in outcome.asked.request
         (worked if waits else refused).append(outcome)

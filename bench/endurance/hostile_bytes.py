@@ -151,8 +151,8 @@ def heads() -> Iterator[Input]:
         yield _raw(f"{name!r} {value!r}", JSON, name + b": " + value, b"Content-Length: 2", content=b"{}")
     for count in (90, 101, 1000, 20_000):
         yield _raw(f"{count} headers", *(b"X-%d: y" % number for number in range(count)), content=b"")
-    for size in (15_000, 17_000, 60_000, 70_000, 10**6):
-        yield _raw(f"a header of {size}", b"X-Long: " + b"y" * size, content=b"")
+    for length in (15_000, 17_000, 60_000, 70_000, 10**6):
+        yield _raw(f"a header of {length}", b"X-Long: " + b"y" * length, content=b"")
     for start in _STARTS[1:]:
         yield Input(f"start {start[:20]!r}", start + b"\r\n\r\n", may_close=True)
 

@@ -121,7 +121,7 @@ _SCHEMAS: Final[tuple[Mapping[str, object], ...]] = (
     {"items": [{}]},
     {"required": "a"},
 )
-_FORMATS: Final = (
+_FORMATS: Final[tuple[object, ...]] = (
     *("text", "nothing", 5, None, [], {}, {"type": "regex"}, {"type": "regex", "schema": 5}, {"type": "json_schema"}),
     *({"type": "json_schema", "json_schema": 5}, {"type": "json_schema", "json_schema": {"schema": "x"}}),
     *(

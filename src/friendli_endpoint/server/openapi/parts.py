@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from friendli_endpoint.access import Scope
+    from friendli_endpoint.server.doors import Need
 
 Part: TypeAlias = "Mapping[str, object]"
-Need: TypeAlias = "Scope | Literal['token', 'nothing']"
-"""A scope; any token that is good; or nothing, not even a token."""
 
 NAME_PATTERN: Final = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
@@ -82,7 +80,7 @@ def operation(
         **({"requestBody": {"required": True, "content": json_of(body)}} if body else {}),
         "responses": {
             **answers,
-            "400": _NO_JSON if body else _MALFORMED,
+            "400": _malformed(body),
             **{status: _refusal(status) for status in statuses},
         },
     }
@@ -127,9 +125,9 @@ def _refusal(status: str) -> Part:
     }
 
 
-_PLAIN: Final[Part] = {"text/plain": {"schema": {"type": "string"}}}
-_MALFORMED: Final[Part] = {"description": "The request is no HTTP.", "content": _PLAIN}
-_NO_JSON: Final[Part] = {
-    "description": "The body is not JSON; or the request is no HTTP, told in plain text.",
-    "content": {**json_of("Error"), **_PLAIN},
-}
+def _malformed(body: str | None) -> Part:
+    """What is no HTTP is answered by the parser, in plain text and without a request id."""
+    plain: Part = {"text/plain": {"schema": {"type": "string"}}}
+    if body is None:
+        return {"description": "The request is no HTTP.", "content": plain}
+    return {"description": "The body is not JSON, or the request no HTTP.", "content": {**json_of("Error"), **plain}}
