@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ROWS: Final = 8
 _MOST_REQUESTS: Final = 16
-_DRAIN_SECONDS: Final = 20.0
+_DRAIN_SECONDS: Final = 60.0
 _AT_ONCE_SECONDS: Final = 10.0
 _QUICK_SECONDS: Final = 60.0
 """What the short form allows besides, so that only what does not end breaks it."""

@@ -81,14 +81,23 @@ def under_streams(*, quick: bool) -> Iterator[Row]:
 
 
 async def _measure(extent: _Extent, slack: float) -> list[Row]:
+    """The undisturbed figures are the worse ones of those before and after: others may use the machine meanwhile."""
+    bodies = [_body(number, extent.tokens) for number in range(extent.bodies)]
     with serving(_SETTINGS) as served:
-        bodies = [_body(number, extent.tokens) for number in range(extent.bodies)]
         calm = Streams(served.url, bodies)
-        await calm.run(_LANES, range(extent.bodies))
-        times = _Times(median([await _load_seconds(served) for _ in range(extent.loads)]), _step_seconds(calm))
-        streams, kills = await _disturbed(served, bodies, extent.kills, times)
+        before = await _times(served, calm, extent)
+        streams, kills = await _disturbed(served, bodies, extent.kills, before.load)
+        after = await _times(served, Streams(served.url, bodies[:_LANES]), extent)
+    times = _Times(max(before.load, after.load), max(before.step, after.step))
     expected = {each.body: each.tokens for each in calm.over}
     return [_texts(streams, expected, kills), *_pauses(_found(streams, kills, times), times, slack)]
+
+
+async def _times(served: Served, calm: Streams, extent: _Extent) -> _Times:
+    """Runs every stream of `calm` once."""
+    await calm.run(_LANES, range(calm.bodies))
+    step = median(end - begin for each in calm.over for begin, end in list(each.gaps)[1:])
+    return _Times(median([await _load_seconds(served) for _ in range(extent.loads)]), step)
 
 
 def _body(number: int, tokens: int) -> dict[str, object]:
@@ -99,7 +108,7 @@ def _body(number: int, tokens: int) -> dict[str, object]:
 
 
 async def _disturbed(
-    served: Served, bodies: list[dict[str, object]], count: int, times: _Times
+    served: Served, bodies: list[dict[str, object]], count: int, load_seconds: float
 ) -> tuple[Streams, list[Kill]]:
     rng = random.Random(7)  # noqa: S311  not for security
     signs = [_SIGNS[number % len(_SIGNS)] for number in range(count)]
@@ -107,7 +116,7 @@ async def _disturbed(
     streams = Streams(served.url, bodies)
     stop = asyncio.Event()
     running = asyncio.create_task(streams.run(_LANES, _numbers(len(bodies), rng, stop)))
-    kills = await kill_often(served, streams, signs, rng, times.load)
+    kills = await kill_often(served, streams, signs, rng, load_seconds)
     stop.set()
     await running
     return streams, kills
@@ -127,10 +136,6 @@ async def _load_seconds(served: Served) -> float:
         while before in served.children or (await client.get("/ready")).is_error:  # noqa: ASYNC110 - has no event
             await asyncio.sleep(0.02)
     return time.monotonic() - begin
-
-
-def _step_seconds(calm: Streams) -> float:
-    return median(end - begin for each in calm.over for begin, end in list(each.gaps)[1:])
 
 
 def _texts(streams: Streams, expected: dict[int, list[Token]], kills: list[Kill]) -> Row:

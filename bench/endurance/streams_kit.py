@@ -55,6 +55,7 @@ class Streams:
     def __init__(self, url: str, bodies: Sequence[dict[str, object]]) -> None:
         self._url = url
         self._bodies = bodies
+        self.bodies = len(bodies)
         self.live: set[Heard] = set()
         self.over: list[Heard] = []
 
