@@ -75,7 +75,7 @@ _VALUES: Final = (
 _BREAKS: Final = (b"a\rb", b"a\nb", b"a\r\nX-Evil: b", b"a\0b", b"a\x1bb", b"\r\n\r\nGET /health HTTP/1.1", b"a\x08b")
 _HEADERS: Final = (b"X-Request-Id", b"Idempotency-Key", b"X-Friendli-Team", b"Authorization", b"User-Agent", b"Accept")
 _STARTS: Final = (
-    *(b"", b"\0" * 100, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET\r\n\r\n"),
+    *(b"\0" * 100, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET\r\n\r\n"),
     *(
         b"GET /\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
@@ -153,7 +153,7 @@ def heads() -> Iterator[Input]:
         yield _raw(f"{count} headers", *(b"X-%d: y" % number for number in range(count)), content=b"")
     for length in (15_000, 17_000, 60_000, 70_000, 10**6):
         yield _raw(f"a header of {length}", b"X-Long: " + b"y" * length, content=b"")
-    for start in _STARTS[1:]:
+    for start in _STARTS:
         yield Input(f"start {start[:20]!r}", start + b"\r\n\r\n", may_close=True)
 
 
