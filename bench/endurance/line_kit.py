@@ -54,7 +54,7 @@ class Line(asyncio.Protocol):
         if sock is not None:
             return (await loop.create_connection(cls, sock=sock))[1]
         place = urlsplit(url)
-        return (await loop.create_connection(cls, place.hostname, place.port))[1]
+        return (await loop.create_connection(cls, place.hostname or "", place.port or 80))[1]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if isinstance(transport, asyncio.Transport):
@@ -181,7 +181,7 @@ def _headers(head: bytes) -> dict[str, str]:
 
 def _joined(chunked: bytes) -> bytes:
     """What is in the chunks of a body."""
-    parts = []
+    parts: list[bytes] = []
     while True:
         size, _, chunked = chunked.partition(b"\r\n")
         if not (count := int(size, 16)):
