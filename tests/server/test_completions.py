@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+
 import pytest
 from server_kit import EOS, Server, events, play, says
 
