@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import httpx2
+
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
@@ -35,20 +37,30 @@ async def kill_often(
 ) -> list[Kill]:
     """One after the other: at some moment after all streams went on, or, one in five, while a new engine comes up."""
     kills: list[Kill] = []
+    killed: int | None = None
     for sign in signs:
-        early = bool(kills) and sign is not signal.SIGSTOP and rng.random() < 0.2  # a load may take as long as it likes
+        early = killed is not None and sign is not signal.SIGSTOP and rng.random() < 0.2  # a load may take very long
+        if killed is not None and not early:
+            await replaced(served, killed)
         if not early:
-            await all_go_on(streams, kills[-1].when if kills else 0.0)
+            await _all_go_on(streams)
         await asyncio.sleep(rng.uniform(0, load_seconds if early else _SPREAD_SECONDS))
-        pid = await _engine(served)
+        killed = await _engine(served)
         kills.append(Kill(time.monotonic(), sign, max((len(each.tokens) for each in streams.live), default=0)))
-        os.kill(pid, sign)
-    await all_go_on(streams, kills[-1].when)
+        os.kill(killed, sign)
     return kills
 
 
-async def all_go_on(streams: Streams, since: float) -> None:
-    """Return once each live stream has brought something since then."""
+async def replaced(served: Served, pid: int) -> None:
+    """Return once this process is gone, and another one works."""
+    async with httpx2.AsyncClient(base_url=served.url) as client:
+        while pid in served.children or (await client.get("/ready")).is_error:  # noqa: ASYNC110 - has no event
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _all_go_on(streams: Streams) -> None:
+    """Return once each live stream has brought something from now on."""
+    since = time.monotonic()
     async with asyncio.timeout(_PATIENCE_SECONDS):
         while not all(each.tokens and each.times[-1] > since for each in streams.live):  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(_LOOK_SECONDS)

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-import httpx2
-
 from bench.endurance import poison
-from bench.endurance.killing_kit import Kill, kill_often
+from bench.endurance.killing_kit import Kill, kill_often, replaced
 from bench.endurance.rows import Row
 from bench.endurance.served_kit import serving
 from bench.endurance.streams_kit import Heard, Streams, Token
@@ -44,7 +42,7 @@ class _Extent:
     """How often the loading is measured."""
 
 
-_FULL: Final = _Extent(kills=50, bodies=48, tokens=150, loads=5)
+_FULL: Final = _Extent(kills=50, bodies=48, tokens=100, loads=3)
 _QUICK: Final = _Extent(kills=3, bodies=16, tokens=24, loads=1)
 
 
@@ -132,9 +130,7 @@ async def _load_seconds(served: Served) -> float:
     (before,) = served.children
     os.kill(before, signal.SIGKILL)
     begin = time.monotonic()
-    async with httpx2.AsyncClient(base_url=served.url) as client:
-        while before in served.children or (await client.get("/ready")).is_error:  # noqa: ASYNC110 - has no event
-            await asyncio.sleep(0.02)
+    await replaced(served, before)
     return time.monotonic() - begin
 
 
