@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import threading
 from contextlib import aclosing, suppress
 from pathlib import Path
 
@@ -211,7 +210,7 @@ def test_pulses_count_what_was_computed_and_never_fall_when_children_die():
     asyncio.run(main())
 
 
-def test_ten_kills_leave_no_zombie_no_descriptor_no_thread_and_no_task():
+def test_ten_kills_leave_no_zombie_no_descriptor_and_no_task():
     async def main():
         async with started(FAKE) as engine:
             await die(engine)
@@ -230,7 +229,7 @@ def test_ten_kills_leave_no_zombie_no_descriptor_no_thread_and_no_task():
 
     def left():
         descriptors = len(list(Path("/proc/self/fd").iterdir()))
-        return descriptors, len(children()), threading.active_count(), len(asyncio.all_tasks())
+        return descriptors, len(children()), len(asyncio.all_tasks())
 
     asyncio.run(main())
 
