@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import random
 from itertools import product
 from typing import TYPE_CHECKING, Final
@@ -107,7 +106,7 @@ def bodies() -> Iterator[Input]:
     ):
         yield send(f"body {content!r}", content)
     for coding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "utf-7", "cp037"):
-        yield send(coding, json.dumps({"model": "demo", "prompt": "ü", "max_tokens": 2}, ensure_ascii=False).encode(coding))
+        yield send(coding, _BODY.decode().replace("Hi", "ü").encode(coding))
     yield send("gzip", gzip.compress(_BODY, mtime=0))
     for (name, (first, last)), depth in product(_OPENING.items(), _DEPTHS):
         yield send(f"{depth} {name}, closed", b'{"model":' + first * depth + b"1" + last * depth + b"}")
