@@ -7,31 +7,21 @@ import itertools
 import os
 import sqlite3
 import time
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
-from bench.endurance.fake_server import fake_deployment
+from bench.endurance.leaving_kit import FAKE_STEP_SECONDS, Place, hosted
 from bench.endurance.line_kit import Line, post
 from bench.endurance.load_kit import quantile
 from bench.endurance.rows import Row
-from friendli_endpoint.config import EndpointSettings, ServerSettings, Settings
-from friendli_endpoint.server.host import Stop, host
-from friendli_endpoint.server.listen import base_url, listen
-from friendli_endpoint.server.loading import load
-from friendli_endpoint.server.service import open_service
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
-
-    from friendli_endpoint.server.deployment import Deployment
-    from friendli_endpoint.server.service import Service
+    from collections.abc import Callable, Iterator
 
 Stage: TypeAlias = Literal["body", "queue", "prefill", "stream", "plain"]
-_STEP_SECONDS: Final = 0.02
-_ENDPOINT: Final = EndpointSettings(max_rows=1)
 _SETTLED_SECONDS: Final = 20.0
 
 
@@ -64,25 +54,9 @@ class Seen:
     """Seconds from leaving until the server had forgotten the request, by stage; requests that were begun."""
 
     seconds: dict[Stage, list[float]] = field(default_factory=lambda: {stage: [] for stage in get_args(Stage)})
+    room: list[float] = field(default_factory=list)
+    """Seconds from leaving the engine's only row until the next one in it had its first token."""
     begun: int = 0
-
-
-@dataclass(frozen=True)
-class Place:
-    """A server in this process, so that its tasks can be counted, and what it keeps."""
-
-    service: Service
-    deployment: Deployment
-    url: str
-    state: Path
-    step_seconds: float
-
-    @property
-    def held(self) -> tuple[int, int, int, int]:
-        """Places, rows, requests in the queue, and tasks of the event loop."""
-        (endpoint,) = self.service.endpoints
-        turns = endpoint.turns
-        return self.service.admission.places, turns.running_rows, turns.waiting, len(asyncio.all_tasks())
 
 
 def measure(*, quick: bool) -> Iterator[Row]:
@@ -95,12 +69,15 @@ def measure(*, quick: bool) -> Iterator[Row]:
 async def _measured(where: str, count: int, *, strict: bool) -> list[Row]:
     with TemporaryDirectory(prefix="friendli-endurance-") as name:
         state = Path(name) / "state"
-        seen = Seen()
-        async with _hosted(where, state) as place:
-            step = _STEP_SECONDS if where == "fake engine" else await _step_seconds(place)
+        seen, real = Seen(), where == "real model"
+        async with hosted(state, real=real) as place:
+            step = await _step_seconds(place)
+            seen.begun += 1
             before = place.held
-            for leave in _leaves(count, 30 if where == "fake engine" else 900):
+            for leave in _leaves(count, 900 if real else 30):
                 await _leave(place, leave, seen)
+            for _ in range(count // 20):
+                await _make_room(place, seen)
             after, pulse = await _settled(place, before)
         return [
             *_times(where, seen, step, strict=strict),
@@ -117,7 +94,7 @@ def _leaves(count: int, long: int) -> Iterator[Leave]:
 async def _leave(place: Place, leave: Leave, seen: Seen) -> None:
     """Who leaves the queue waits behind somebody who holds every row; that one leaves after it, in decode."""
     before = place.held
-    first = await _begin(place, seen) if leave.stage == "queue" else None
+    first = await _begin(place, seen, n=8) if leave.stage == "queue" else None
     with_first = place.held
     line = await Line.open(place.url)
     await _reach(place, leave, line)
@@ -131,10 +108,27 @@ async def _leave(place: Place, leave: Leave, seen: Seen) -> None:
         await _until(lambda: _no_more(place.held, before))
 
 
-async def _begin(place: Place, seen: Seen) -> Line:
-    """A stream that holds all rows that there are, in decode."""
+async def _make_room(place: Place, seen: Seen) -> None:
+    """Leave the only row while another request waits for it in the engine itself."""
+    before = place.held
+    first, second = await _begin(place, seen, n=1), await Line.open(place.url)
+    second.send(post({"model": "demo", "prompt": "second", "max_tokens": 2, "stream": True}))
+    seen.begun += 1
+    await _until(lambda: place.held[1] == 2)
+    await asyncio.sleep(2 * FAKE_STEP_SECONDS)
+    left = time.perf_counter()
+    first.abort()
+    await second.until(b'"token":')
+    seen.room.append(time.perf_counter() - left)
+    await second.reply()
+    second.close()
+    await _until(lambda: _no_more(place.held, before))
+
+
+async def _begin(place: Place, seen: Seen, *, n: int) -> Line:
+    """A stream in decode; of 8 choices, it holds all turns that there are."""
     line = await Line.open(place.url)
-    body = {"model": "demo", "prompt": "first", "max_tokens": 300, "min_tokens": 300, "n": 8, "stream": True}
+    body = {"model": "demo", "prompt": "first", "max_tokens": 300, "min_tokens": 300, "n": n, "stream": True}
     line.send(post(body))
     await line.until(b'"token":')
     seen.begun += 1
@@ -158,7 +152,7 @@ async def _reach(place: Place, leave: Leave, line: Line) -> None:
             await _until(lambda: place.held[1] > rows)
         case _:
             await _until(lambda: place.held[1] > rows)
-            await asyncio.sleep(place.step_seconds * (2 + leave.number % 3))  # somewhere in decode
+            await asyncio.sleep(FAKE_STEP_SECONDS * (2 + leave.number % 3))  # somewhere in decode
 
 
 def _no_more(now: tuple[int, ...], before: tuple[int, ...]) -> bool:
@@ -198,14 +192,25 @@ async def _settled(place: Place, before: tuple[int, ...]) -> tuple[tuple[int, ..
 def _times(where: str, seen: Seen, step: float, *, strict: bool) -> Iterator[Row]:
     bound = step + 0.1
     for stage, seconds in seen.seconds.items():
-        longest = max(seconds)
         yield Row(
             f"leaving, {where}, {stage}: forgotten",
             f"within a step ({step * 1000:.0f} ms) + 100 ms",
-            f"p50 {quantile(seconds, 0.5) * 1000:.1f} ms, p99 {quantile(seconds, 0.99) * 1000:.1f} ms, "
-            f"max {longest * 1000:.1f} ms of {len(seconds)}; load average {os.getloadavg()[0]:.1f}",
-            longest <= (bound if strict else _SETTLED_SECONDS),
+            _told(seconds),
+            max(seconds) <= (bound if strict else _SETTLED_SECONDS),
         )
+
+    yield Row(
+        f"leaving, {where}: the engine's only row",
+        "the next one has its first token after a step + 100 ms and two steps of its own",
+        _told(seen.room),
+        max(seen.room) <= (3 * step + 0.1 if strict else _SETTLED_SECONDS),
+    )
+
+
+def _told(seconds: list[float]) -> str:
+    half, most, longest = quantile(seconds, 0.5) * 1000, quantile(seconds, 0.99) * 1000, max(seconds) * 1000
+    load = f"load average {os.getloadavg()[0]:.1f}"
+    return f"p50 {half:.1f} ms, p99 {most:.1f} ms, max {longest:.1f} ms of {len(seconds)}; {load}"
 
 
 def _left(where: str, before: tuple[int, ...], after: tuple[int, ...], pulse: tuple[int, ...]) -> Row:
@@ -220,19 +225,3 @@ def _billed(where: str, seen: Seen, state: Path) -> Row:
         lines, ids = database.execute("SELECT count(*), count(DISTINCT request_id) FROM requests").fetchone()
     got = f"{lines} lines of {ids} requests, {seen.begun} begun"
     return Row(f"leaving, {where}: ledger", "each exactly once", got, lines == ids == seen.begun)
-
-
-@asynccontextmanager
-async def _hosted(where: str, state: Path) -> AsyncIterator[Place]:
-    settings = Settings(server=ServerSettings(port=0, state=str(state)), endpoints={"demo": _ENDPOINT})
-    fake = where == "fake engine"
-    deployment = fake_deployment("demo", _ENDPOINT, rows=1, step_seconds=_STEP_SECONDS) if fake else load(settings)[0]
-    with listen("127.0.0.1", 0) as listener:
-        service, stop, ready = open_service([deployment], settings), Stop(), asyncio.Event()
-        hosting = asyncio.create_task(host(service, listener, stop, ready.set))
-        await ready.wait()
-        try:
-            yield Place(service, deployment, base_url(listener), state, _STEP_SECONDS)
-        finally:
-            stop.ask()
-            await hosting
