@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from bench.endurance.fake_server import command
@@ -22,12 +22,12 @@ from bench.endurance.served_kit import serving
 from friendli_endpoint.server.sockets import allow_many_sockets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
 _HEADER_SECONDS: Final = 5
 _STALL_SECONDS: Final = 2
-_STAY_SECONDS: Final = 12
-"""A stream takes 8 s, and stalls for 2 s at the latest when it is over."""
+_STAY_SECONDS: Final = 8
+"""The buffers are full after about 2 s, and nobody reads for 2 s more."""
 _ROWS: Final = 32
 _TOML: Final = f"""
 [server]
@@ -71,9 +71,12 @@ class Seen:
     wrong: int = 0
 
 
+_Play: TypeAlias = "Callable[[str, float, Seen], Awaitable[None]]"
+
+
 def measure(*, quick: bool) -> Iterator[Row]:
     """A crowd before the fake engine."""
-    crowd = Crowd(20, 60, 60, 16) if quick else Crowd(200, 1000, 1000, 40)
+    crowd = Crowd(20, 60, 60, 12) if quick else Crowd(200, 1000, 1000, 40)
     allow_many_sockets()
     with serving(_TOML, command(rows=_ROWS, step_seconds=0.02)) as served:
         yield from asyncio.run(_beside(served.url, served.process.pid, crowd, strict=not quick))
@@ -90,7 +93,7 @@ async def _beside(url: str, pid: int, crowd: Crowd, *, strict: bool) -> list[Row
     async with asyncio.TaskGroup() as group:
         for play, count in ((_stalled, crowd.stalled), (_slow, crowd.slow), (_idle, crowd.idle)):
             for _ in range(count):
-                group.create_task(play(url, until, seen))
+                group.create_task(_come(play, url, until, crowd.seconds / 8, seen))
         for _ in range(4):
             group.create_task(_honest(pool, until, right, seen))
     probing.cancel()
@@ -139,6 +142,12 @@ def _rows(
             files[1] <= files[0],
         ),
     ]
+
+
+async def _come(play: _Play, url: str, until: float, within: float, seen: Seen) -> None:
+    """All are there after a few seconds, and do not come and go at the same moments."""
+    await asyncio.sleep(random.uniform(0, within))  # noqa: S311 - moments
+    await play(url, until, seen)
 
 
 async def _stalled(url: str, until: float, seen: Seen) -> None:
