@@ -71,7 +71,7 @@ def measure(*, quick: bool) -> Iterator[Row]:
     """Its row."""
     crashes = _CRASHES[: 1 if quick else None]
     with serving(_TOML) as served:
-        told = asyncio.run(_lived(served, crashes))
+        told = asyncio.run(_lived(served, crashes, quick=quick))
     size = sum(map(len, told.places.values()))
     yield Row(
         "canary secrets, prompts and outputs in logs, errors, metrics, usage and state",
@@ -82,12 +82,12 @@ def measure(*, quick: bool) -> Iterator[Row]:
     )
 
 
-async def _lived(served: Served, crashes: tuple[signal.Signals, ...]) -> Told:
+async def _lived(served: Served, crashes: tuple[signal.Signals, ...], *, quick: bool) -> Told:
     state = served.folder / "state"
     with closing(TokenStore.open(state)) as store:
         created, token = store.create(scopes={"complete"}, teams=(), endpoints=(), expires=None)
     async with httpx2.AsyncClient(base_url=served.url, timeout=_TIMEOUT_SECONDS) as client:
-        replies = await everything(client)
+        replies = [] if quick else await everything(client)  # the fake engine's tests have it, too
         replies += [reply async for reply in _at_every_route(client)]
         replies.append(await client.post(COMPLETIONS, json=_BODY, headers={"Authorization": f"Bearer {created}"}))
         for sign in crashes:
