@@ -133,8 +133,12 @@ class Pool:
         """The reply, and when the request was sent. Raises `CutError` and `OSError`."""
         line = await self._take()
         sent = time.perf_counter()
-        line.send(request)
-        reply = await line.reply()
+        try:
+            line.send(request)
+            reply = await line.reply()
+        except BaseException:
+            line.abort()
+            raise
         self._idle.append(line)
         return reply, sent
 

@@ -98,11 +98,13 @@ async def _run(url: str, load: Load) -> tuple[list[float], list[Asked], float, f
     pool = Pool(url)
     await closed_loop(pool, load.sort, _users(load), load.warm_seconds, seed=1)
     peaks = [await _peak(pool, load, seed=2)]
-    probing = asyncio.create_task(probe(Pool(url), 0.05))
+    asking = Pool(url)
+    probing = asyncio.create_task(probe(asking, 0.05))
     begin = time.perf_counter()
     asked = await open_loop(pool, load.sort, _TIMES * peaks[0] / load.sort.mean, load.seconds, seed=3)
     probing.cancel()
     health = await probing
+    asking.close()
     peaks.append(await _peak(pool, load, seed=4))
     pool.close()
     return peaks, asked, begin + load.warm_seconds, begin + load.seconds, health
