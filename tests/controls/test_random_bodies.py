@@ -24,7 +24,7 @@ from friendli_endpoint.sampling.head import HeadFinder
 from friendli_endpoint.sampling.sampler import Sampler
 from friendli_endpoint.server.chunks import Continuation, EndChunk, TokenChunk
 from friendli_endpoint.server.deployment import Deployment
-from friendli_endpoint.server.order import make_order, read_body
+from friendli_endpoint.server.order import Origin, make_order, read_body
 from friendli_endpoint.text import Tokenizer
 from friendli_endpoint.text.spelling import BYTE_LEVEL
 
@@ -140,7 +140,7 @@ def ordered(number, body, target):
     """The order of a body, None when a sentence that names a field refuses it."""
     try:
         asked = read_body(json.dumps(body).encode(), ServerSettings())
-        return make_order(asked, f"r{number}", None, target, ServerSettings())
+        return make_order(asked, Origin(f"r{number}", "default", None), target, ServerSettings())
     except RequestError as error:
         refusal = error
     assert refusal.status == 422
