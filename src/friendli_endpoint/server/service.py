@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from friendli_endpoint.access import TokenStore
 from friendli_endpoint.config import check_reach
 from friendli_endpoint.server.admission import Admission
+from friendli_endpoint.server.credentials import Credentials
 from friendli_endpoint.server.endpoint import Endpoint
 from friendli_endpoint.server.endpoints import Endpoints
 from friendli_endpoint.server.errors import UnavailableError
@@ -51,7 +52,7 @@ class Service:
     @property
     def guarded(self) -> bool:
         """Whether a token is needed."""
-        return self.settings.server.guarded or (self.tokens is not None and self.tokens.guarded)
+        return Credentials(self.settings.server, self.tokens).needed
 
     def close(self) -> None:
         """Write what is to be kept."""
@@ -71,7 +72,7 @@ def open_service(
     state = None if server.state is None else Path(server.state)
     with ExitStack() as undo:
         tokens = None if state is None else undo.enter_context(closing(TokenStore.open(state)))
-        check_reach(server, guarded=server.guarded or (tokens is not None and tokens.guarded))
+        check_reach(server, guarded=Credentials(server, tokens).needed)
         service = Service(
             settings=settings,
             endpoints=Endpoints(
