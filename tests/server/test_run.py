@@ -41,13 +41,20 @@ from friendli_endpoint.server.routes import ConfiguredAdapter
 from friendli_endpoint.server.run import Load, curl_line, embedded, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PROGRAM = Path(__file__).with_name("serve_fake.py")
 
 
 def _loading(engine: FakeEngine) -> Load:
     return lambda settings, progress: (Deployment(settings.endpoint[0], engine, byte_tokenizer()),)
+
+
+@pytest.fixture
+def left() -> Callable[[], set[threading.Thread]]:
+    """What tells the threads that a test has begun and not ended; other rooms' servers may live through a session."""
+    before = set(threading.enumerate())
+    return lambda: set(threading.enumerate()) - before
 
 
 @pytest.fixture
@@ -147,7 +154,9 @@ def test_an_address_that_is_not_ours_is_told(host: str) -> None:
         listen(host, 0)
 
 
-def test_a_model_that_cannot_be_loaded_ends_the_start_with_its_sentence() -> None:
+def test_a_model_that_cannot_be_loaded_ends_the_start_with_its_sentence(
+    left: Callable[[], set[threading.Thread]],
+) -> None:
     engine = FakeEngine()
     engine.fail_with = ModelError("The file is cut short.")
     with (
@@ -157,10 +166,12 @@ def test_a_model_that_cannot_be_loaded_ends_the_start_with_its_sentence() -> Non
         pass
     with pytest.raises(ModelError, match="cut short"):
         serve(load_settings(server={"port": 0}), load=_loading(engine))
-    assert not [thread for thread in threading.enumerate() if thread.name == "friendli-endpoint"]
+    assert not left()
 
 
-def test_an_embedded_server_takes_its_own_token_alone_and_is_gone_afterwards() -> None:
+def test_an_embedded_server_takes_its_own_token_alone_and_is_gone_afterwards(
+    left: Callable[[], set[threading.Thread]],
+) -> None:
     engine = FakeEngine(script=says("Ok"))
     chosen = load_settings(server={"host": "0.0.0.0", "port": 9, "tokens": ["flp_other"]})  # noqa: S104
     with embedded(chosen, load=_loading(engine)) as server:
@@ -172,7 +183,7 @@ def test_an_embedded_server_takes_its_own_token_alone_and_is_gone_afterwards() -
     assert not engine.ready
     with pytest.raises(httpx2.ConnectError):
         httpx2.post(url, json=body())
-    assert not [thread for thread in threading.enumerate() if thread.name == "friendli-endpoint"]
+    assert not left()
 
 
 def test_an_embedded_server_ends_with_the_program_around_it() -> None:
