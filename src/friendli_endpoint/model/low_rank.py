@@ -16,6 +16,7 @@ from openvino import opset16 as op
 
 from friendli_endpoint.model import pieces
 from friendli_endpoint.model.paged_attention import parameter
+from friendli_endpoint.model.sizes import size_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from friendli_endpoint.model.pieces import Value
 
 MEMBERS, PLACES = "lora_members", "lora_places"
-SHORTEST_GROUP = 2  # a group of one would take another matrix kernel, which rounds differently
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def group_tokens(slots: NDArray[np.int64], groups: int, branches: Iterable[Branc
     tokens = np.flatnonzero(slots >= 0)
     tokens = tokens[np.argsort(slots[tokens], kind="stable")]
     counts = np.bincount(slots[tokens], minlength=groups)
-    length = max(int(counts.max()), SHORTEST_GROUP)
+    length = size_for(int(counts.max()))
     first = np.cumsum(counts) - counts
     places = slots[tokens] * length + np.arange(len(tokens)) - first[slots[tokens]]
     members = np.full(groups * length, len(slots), np.int32)

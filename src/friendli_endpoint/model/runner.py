@@ -19,6 +19,7 @@ from friendli_endpoint.model.graph import Graph
 from friendli_endpoint.model.low_rank import group_tokens
 from friendli_endpoint.model.memory import kv_tokens
 from friendli_endpoint.model.paged_attention import BLOCK_SIZE, KEY_CACHE, VALUE_CACHE
+from friendli_endpoint.model.sizes import size_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,8 +38,8 @@ COPIES = 2  # of the weights while a graph is made: as it is given them, and as 
 class PagedModel:
     """A StepModel; see its contract. Not for use by two threads at once; `forward` releases the interpreter's lock.
 
-    The block after the last usable one belongs to a dummy row: a lone token would take another matrix kernel, which
-    rounds differently, so it gets company.
+    The block after the last usable one belongs to a dummy row, which fills a forward up to one of the sizes that there
+    are (see `sizes`).
     """
 
     def __init__(
@@ -118,23 +119,21 @@ class PagedModel:
         return self._feeds(self._in_company(Batch(token, row, begins, row + self._dummy_block, begins, token)))
 
     def _in_company(self, batch: Batch) -> Batch:
-        """A batch of at least two tokens, two of them sampled; what is added or repeated is not handed out.
-
-        The head's product, too, must never see a lone row.
-        """
-        if len(batch.tokens) == 1:
+        """A batch of a size that there is, as many sampled as well; what is added or repeated is not handed out."""
+        missing = size_for(len(batch.tokens)) - len(batch.tokens)
+        if missing:
             batch = replace(
                 batch,
-                tokens=_with(batch.tokens, 0),
+                tokens=np.append(batch.tokens, np.zeros(missing, np.int64)),
                 past_lens=_with(batch.past_lens, 0),
-                row_begins=_with(batch.row_begins, 2),
+                row_begins=_with(batch.row_begins, len(batch.tokens) + missing),
                 blocks=_with(batch.blocks, self._dummy_block),
                 block_begins=_with(batch.block_begins, len(batch.blocks) + 1),
                 adapters=(*batch.adapters, None),
             )
-        if len(batch.sampled) < 2:
-            batch = replace(batch, sampled=np.resize(np.append(batch.sampled, np.int64(0))[:1], 2))
-        return batch
+        repeated = np.resize(np.append(batch.sampled, np.int64(0))[:1], size_for(len(batch.sampled)))
+        repeated[: len(batch.sampled)] = batch.sampled
+        return replace(batch, sampled=repeated)
 
     def _feeds(self, batch: Batch) -> dict[str, NDArray[np.generic]]:
         lengths = np.diff(batch.row_begins)
