@@ -11,6 +11,7 @@ import uvicorn
 from friendli_endpoint.server.app import create_app
 from friendli_endpoint.server.patience import protocol_of
 from friendli_endpoint.server.race import done_before
+from friendli_endpoint.server.thread import worker_pool
 from friendli_endpoint.server.upkeep import keep_up
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ async def host(
     Requests that run are finished within `drain_seconds`; new ones are answered 503 by then. Raises what keeps every
     endpoint from starting. The listener and all that `service` holds are closed in any case.
     """
+    asyncio.get_running_loop().set_default_executor(worker_pool())
     app = create_app(service)
     server = _Server(_config(app, service.settings.server, tls))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
