@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 @dataclass(frozen=True)
 class Holds:
-    """Resident memory in MiB, open files, threads."""
+    """Resident memory in MiB; what open files and threads there are of each name."""
 
     rss: float
-    files: int
-    threads: int
+    files: Counter[str]
+    threads: Counter[str]
 
 
 def holds(pid: int) -> Holds:
     """Of a process that runs."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    rss, threads = (int(re.findall(rf"^{name}:\s+(\d+)", status, re.MULTILINE)[0]) for name in ("VmRSS", "Threads"))
-    return Holds(rss / 1024, sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()), threads)
+    process = Path(f"/proc/{pid}")
+    rss = re.findall(r"^VmRSS:\s+(\d+)", (process / "status").read_text(), re.MULTILINE)
+    files = Counter(_told(os.readlink, each) for each in (process / "fd").iterdir())
+    threads = Counter(_told(Path.read_text, each / "comm") for each in (process / "task").iterdir())
+    return Holds(int(rss[0]) / 1024, files, threads)
+
+
+def _told(ask: Callable[[Path], str], path: Path) -> str:
+    """The name without its number; what has gone meanwhile counts as well."""
+    try:
+        return re.sub(r"[_-]?\d+|\[\d+\]", "", ask(path).strip())
+    except OSError:
+        return "gone"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -50,12 +51,12 @@ class _Sample:
     tasks: int
 
     @property
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, Counter[str]]:
         """What has to be flat."""
         both = (("server", self.server), ("engine", self.engine))
         files = {f"open files of the {name}": each.files for name, each in both}
         threads = {f"threads of the {name}": each.threads for name, each in both}
-        return files | threads | {"tasks": self.tasks}
+        return files | threads | {"tasks": Counter(task=self.tasks)}
 
 
 @dataclass
@@ -124,7 +125,7 @@ async def _rested(served: Served, before: _Sample | None = None) -> _Sample:
 
 
 def _grown(before: _Sample, after: _Sample, slack: int) -> list[str]:
-    return [name for name, count in after.counts.items() if count > before.counts[name] + slack]
+    return [name for name, each in after.counts.items() if each.total() > before.counts[name].total() + slack]
 
 
 def _requests(tally: Tally, seconds: float) -> Row:
@@ -150,10 +151,12 @@ def _memory(name: str, soak: _Soak, rss: list[float], *, quick: bool) -> Row:
 def _flat(soak: _Soak, slack: int) -> Iterator[Row]:
     """At rest, where nothing is left of the load; `slack`: pools of threads may not be full after a short warm-up."""
     before, after, peak = soak.before.counts, soak.after.counts, _peak(soak.samples)
-    for name, count in after.items():
-        got = f"{count} at rest after the load, {peak[name]} under it at most"
-        yield Row(name, f"<= {before[name]}, as at rest after the warm-up", got, count <= before[name] + slack)
+    for name, each in after.items():
+        more = ", ".join(f"{count} {what}" for what, count in (each - before[name]).items())
+        count, most = each.total(), before[name].total()
+        got = f"{count} at rest after the load{more and f' (more: {more})'}, {peak[name]} under it at most"
+        yield Row(name, f"<= {most}, as at rest after the warm-up", got, count <= most + slack)
 
 
 def _peak(samples: list[_Sample]) -> dict[str, int]:
-    return {name: max(each.counts[name] for each in samples) for name in samples[0].counts}
+    return {name: max(each.counts[name].total() for each in samples) for name in samples[0].counts}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,14 @@ def test_the_slope_of_a_line_is_exact_and_that_of_noise_is_within_its_error() ->
     assert abs(noise.value) < 2 * noise.error
 
 
-def test_a_file_that_is_opened_is_counted() -> None:
-    before = holds(os.getpid())
+def test_a_file_and_a_thread_more_are_told_by_their_names() -> None:
+    before, end = holds(os.getpid()), threading.Event()
+    thread = threading.Thread(target=end.wait)
     with Path(os.devnull).open():
-        assert holds(os.getpid()).files == before.files + 1
+        thread.start()
+        now = holds(os.getpid())
+        end.set()
+    thread.join()
+    assert (now.files - before.files) == {os.devnull: 1}
+    assert (now.threads - before.threads).total() == 1
     assert before.rss > 1
-    assert before.threads >= 1
