@@ -1,4 +1,4 @@
-"""The `friendli` command: complete, serve, usage, adapters, models, version.
+"""The `friendli` command: complete, serve, usage, top, adapters, endpoints, models, token, version.
 
 Exit codes: 0 done; 1 it failed, for the reason in the one line on standard error; 2 the command was wrong, or a package
 that it needs is not installed; 130 ended by Ctrl-C.

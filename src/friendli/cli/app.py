@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from friendli.cli import adapters, complete, models, serve, token, top, usage
+from friendli.cli import adapters, complete, endpoints, models, serve, token, top, usage
 
 app = typer.Typer(
     help="Text from a prompt, by a Friendli dedicated endpoint: one that you name, or one that runs right here.",
@@ -21,6 +21,7 @@ app.command("serve")(serve.serve)
 app.command("top")(top.top)
 app.command("usage")(usage.usage)
 app.add_typer(adapters.app, name="adapters")
+app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(models.app, name="models")
 app.add_typer(token.app, name="token")
 
