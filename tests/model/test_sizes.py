@@ -9,7 +9,7 @@ from step_driver import Driver, Row
 from friendli_endpoint.model import ModelOptions, load
 from friendli_endpoint.model.graph import Graph
 from friendli_endpoint.model.paged_attention import BLOCK_SIZE
-from friendli_endpoint.model.sizes import size_for
+from friendli_endpoint.model.sizes import group_size_for, size_for
 from random_model import write_folder
 
 if TYPE_CHECKING:
@@ -27,6 +27,12 @@ def test_a_size_holds_what_was_asked_for_and_little_more() -> None:
     for count in COUNTS:
         assert count <= size_for(count) < count + BLOCK_SIZE
         assert size_for(count) <= max(2, count * 17 / 16)
+
+
+def test_a_group_is_half_longer_at_most() -> None:
+    for count in COUNTS:
+        assert count <= group_size_for(count) <= max(2, count * 3 / 2)
+    assert {group_size_for(count) for count in range(65)} == {2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64}
 
 
 def test_there_are_few_sizes_and_each_is_its_own() -> None:

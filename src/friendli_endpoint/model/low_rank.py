@@ -16,7 +16,7 @@ from openvino import opset16 as op
 
 from friendli_endpoint.model import pieces
 from friendli_endpoint.model.paged_attention import parameter
-from friendli_endpoint.model.sizes import size_for
+from friendli_endpoint.model.sizes import group_size_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -74,7 +74,7 @@ def group_tokens(slots: NDArray[np.int64], groups: int, branches: Iterable[Branc
     tokens = np.flatnonzero(slots >= 0)
     tokens = tokens[np.argsort(slots[tokens], kind="stable")]
     counts = np.bincount(slots[tokens], minlength=groups)
-    length = size_for(int(counts.max()))
+    length = group_size_for(int(counts.max()))
     first = np.cumsum(counts) - counts
     places = slots[tokens] * length + np.arange(len(tokens)) - first[slots[tokens]]
     members = np.full(groups * length, len(slots), np.int32)
