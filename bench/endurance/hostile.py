@@ -10,6 +10,7 @@ from itertools import chain, cycle, islice
 from typing import TYPE_CHECKING, Final
 
 from bench.endurance import hostile_bytes, hostile_grammars, hostile_routes, hostile_values
+from bench.endurance.hostile_flood import flood
 from bench.endurance.hostile_kit import CLOSED, answered, distinct
 from bench.endurance.rows import Row
 from bench.endurance.served_kit import serving
@@ -26,7 +27,6 @@ LEAST: Final = 2_000
 _VOCABULARY: Final = 49_152
 _CONTEXT: Final = 8_192
 """Both of the default model."""
-_GRAMMARS: Final = 300
 _QUICK_SHARE: Final = 23
 _LIMIT_SECONDS: Final = 0.2
 _TOML: Final = f"[server]\nport = 0\nbody_seconds = 1\n[endpoints.demo]\nkv_tokens = {_CONTEXT}\n"
@@ -69,7 +69,6 @@ def inputs() -> list[Input]:
             hostile_routes.questions(),
             hostile_routes.sources(),
             hostile_grammars.grammars(),
-            hostile_grammars.many_grammars(_GRAMMARS),
         )
     )
 
@@ -79,11 +78,13 @@ def measure(*, quick: bool) -> Iterator[Row]:
     todo = list(islice(inputs(), 0, None, _QUICK_SHARE if quick else 1))
     with serving(_TOML) as served:
         storm = asyncio.run(_storm(served, todo))
+        many = flood(served, quick=quick)
     yield _clear(storm, 1 if quick else LEAST)
     yield Row("engine restarts by bad inputs", "0", str(storm.restarts), not storm.restarts)
     victims = f"{len(storm.beside)} streams, {len(storm.changed)} changed"
     yield Row("streams beside bad inputs", "0 changed", victims, bool(storm.beside) and not storm.changed)
     yield _fast(storm, quick=quick)
+    yield many
 
 
 async def _storm(served: Served, todo: Sequence[Input]) -> Storm:

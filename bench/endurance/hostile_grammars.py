@@ -149,8 +149,13 @@ def grammars() -> Iterator[Input]:
 
 
 def many_grammars(count: int) -> Iterator[Input]:
-    """So many that differ."""
+    """So many that differ, each good."""
     for number in range(count):
-        yield format_of(
-            f"a schema of its own {number}", {"type": "json_schema", "json_schema": {"schema": {"const": number}}}
-        )
+        yield format_of(f"a schema of its own {number}", _person(number))
+
+
+def _person(number: int) -> object:
+    name = f"field_{number}"
+    properties = {name: {"enum": [number, f"{number}"]}, "note": {"type": "string", "maxLength": number % 97 + 1}}
+    schema = {"type": "object", "properties": properties, "required": [name], "additionalProperties": False}
+    return {"type": "json_schema", "json_schema": {"schema": schema}}
