@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import socket
 import ssl
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -26,9 +31,10 @@ from friendli_endpoint.server.listen import base_url, listen
 from friendli_endpoint.server.tls import tls_context, unencrypted
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 CA = trustme.CA()
+PROGRAM = Path(__file__).with_name("serve_fake.py")
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +120,61 @@ def test_a_server_with_a_certificate_speaks_tls_and_nothing_else(files: Path, tr
                 await hosting
 
     asyncio.run(main())
+
+
+@pytest.fixture
+def renewing(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, Path]]:
+    """A server process with TLS, its port, and the folder of its files."""
+    _issue(tmp_path)
+    command = [sys.executable, str(PROGRAM), str(tmp_path / "certificate.pem"), str(tmp_path / "key.pem")]
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline().rpartition(":")[2])
+        try:
+            yield process, port, tmp_path
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+def _issue(folder: Path) -> None:
+    cert = CA.issue_cert("127.0.0.1")
+    (folder / "certificate.pem").write_bytes(b"".join(blob.bytes() for blob in cert.cert_chain_pems))
+    cert.private_key_pem.write_to_path(folder / "key.pem")
+
+
+def _shown(port: int, trusting: ssl.SSLContext) -> bytes | None:
+    """The certificate that a new connection is shown."""
+    with (
+        socket.create_connection(("127.0.0.1", port)) as connection,
+        trusting.wrap_socket(connection, server_hostname="127.0.0.1") as secured,
+    ):
+        return secured.getpeercert(binary_form=True)
+
+
+def _said(process: subprocess.Popen[str], words: str) -> None:
+    """Return once the server has written such a line to standard error."""
+    assert process.stderr is not None
+    assert any(words in line for line in process.stderr)
+
+
+def test_a_hangup_signal_has_the_certificate_read_again_without_an_end(
+    renewing: tuple[subprocess.Popen[str], int, Path], trusting: ssl.SSLContext
+) -> None:
+    process, port, folder = renewing
+    first = _shown(port, trusting)
+    assert _shown(port, trusting) == first
+    _issue(folder)
+    assert _shown(port, trusting) == first
+    process.send_signal(signal.SIGHUP)
+    _said(process, "the certificate has been read again")
+    second = _shown(port, trusting)
+    assert second != first
+    (folder / "key.pem").write_text("what is this")
+    process.send_signal(signal.SIGHUP)
+    _said(process, "key.pem should be a private key in PEM format")
+    assert _shown(port, trusting) == second
+    assert process.poll() is None
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import msgspec
 import uvloop
 
 from friendli_endpoint.config import TokenHash
+from friendli_endpoint.errors import ConfigError
 from friendli_endpoint.server.app import COMPLETIONS_PATH
 from friendli_endpoint.server.host import Stop, host
 from friendli_endpoint.server.listen import base_url, listen
@@ -26,7 +27,7 @@ from friendli_endpoint.server.loading import load
 from friendli_endpoint.server.service import open_service
 from friendli_endpoint.server.sockets import allow_many_sockets
 from friendli_endpoint.server.telemetry import Sink, configured_logging
-from friendli_endpoint.server.tls import tls_context, unencrypted
+from friendli_endpoint.server.tls import renew, tls_context, unencrypted
 
 if TYPE_CHECKING:
     import socket
@@ -58,6 +59,8 @@ def serve(
     load: Load = load,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then return; a second signal does not wait for what runs.
+
+    With TLS, SIGHUP has the certificate and its key read again.
 
     `announce` gets the lines that a person needs, once the engine is ready (default: standard output).
     Raises `EndpointError` when the server cannot start. To be called in the main thread.
@@ -98,7 +101,18 @@ async def _until_signalled(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.ask)
+    if tls is not None:
+        loop.add_signal_handler(signal.SIGHUP, _renew, tls, service.settings.server)
     await host(service, listener, stop, when_ready, tls)
+
+
+def _renew(tls: ssl.SSLContext, server: ServerSettings) -> None:
+    try:
+        renew(tls, server)
+    except ConfigError as error:
+        _log.error("the certificate has not been renewed, the old one is used on: %s", error)
+    else:
+        _log.info("the certificate has been read again")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""TLS from a certificate and its key, checked before the server starts."""
+"""TLS from a certificate and its key, checked before they are used; they can be renewed while the server runs."""
 
 from __future__ import annotations
 
@@ -26,11 +26,17 @@ def tls_context(settings: ServerSettings) -> ssl.SSLContext | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(certificate, key, password=_no_password)
-    except ssl.SSLError as error:
-        raise ConfigError(_sentence(error, certificate, key)) from error
+    _use(context, certificate, key)
     return context
+
+
+def renew(context: ssl.SSLContext, settings: ServerSettings) -> None:
+    """Use what the settings' files hold by now, for connections that begin later.
+
+    Raises `ConfigError` when they cannot be used, and goes on with what it had.
+    """
+    if tls_context(settings) is not None and settings.certificate and settings.certificate_key:
+        _use(context, settings.certificate, settings.certificate_key)
 
 
 def unencrypted(settings: ServerSettings) -> str | None:
@@ -50,6 +56,13 @@ def _check_pem(path: str, setting: str, mark: bytes, what: str) -> None:
         raise ConfigError(f"{setting}: {path} cannot be read: {error.strerror or error}.") from error
     if mark not in content:
         raise ConfigError(f"{setting}: {path} should be {what} in PEM format, with a line that has {mark.decode()}.")
+
+
+def _use(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except ssl.SSLError as error:
+        raise ConfigError(_sentence(error, certificate, key)) from error
 
 
 def _no_password() -> str:
