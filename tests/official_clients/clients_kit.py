@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import httpx2
+from bench.environments import python_with
 
 from friendli_endpoint.config import load_settings
 from friendli_endpoint.engine.fake import FakeEngine
 from friendli_endpoint.errors import EngineFullError
 from friendli_endpoint.server.app import COMPLETIONS_PATH, USAGE_PATH
 from friendli_endpoint.server.run import embedded
-from reference import python_with
 from server.server_kit import ADAPTERS, deployment_of
 
 if TYPE_CHECKING:
