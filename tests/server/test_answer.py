@@ -21,14 +21,18 @@ if TYPE_CHECKING:
     from friendli_endpoint.server.chunks import Chunk
 
 
-class Admitted:
+class Work:
     """Counts those that hold what the engine's work needs."""
 
+    possible = True
     now = 0
     ever = 0
 
+    def __init__(self, engine: FakeEngine) -> None:
+        self.engine = engine
+
     @asynccontextmanager
-    async def __call__(self) -> AsyncIterator[None]:
+    async def admitted(self) -> AsyncIterator[None]:
         self.now, self.ever = self.now + 1, self.ever + 1
         try:
             yield
@@ -37,11 +41,11 @@ class Admitted:
 
 
 def answer_of(
-    engine: FakeEngine, *, prompts: int = 1, n: int = 1, stop: tuple[str, ...] = (), **more: object
+    engine: FakeEngine | Work, *, prompts: int = 1, n: int = 1, stop: tuple[str, ...] = (), kept: bool = False
 ) -> Answer:
     requests = [Request(f"r-{p}", (1, 2, p), tuple(range(n)), max_tokens=12) for p in range(prompts)]
     parts = [Continuation(request, p * n, byte_tokenizer(), stop) for p, request in enumerate(requests)]
-    return Answer(parts, engine, **({"admitted": Admitted()} | more))
+    return Answer(parts, engine if isinstance(engine, Work) else Work(engine), kept=kept)
 
 
 async def whole(answer: Answer) -> list[Chunk]:
@@ -69,24 +73,24 @@ def by_choice(chunks: list[Chunk]) -> dict[int, list[int]]:
 @pytest.mark.parametrize(("prompts", "n"), [(1, 1), (1, 3), (3, 2)])
 def test_a_reader_gets_every_chunk_of_every_prompt_and_the_usage_last(prompts: int, n: int) -> None:
     async def main() -> None:
-        admitted = Admitted()
-        answer = answer_of(FakeEngine(), prompts=prompts, n=n, admitted=admitted)
+        work = Work(FakeEngine())
+        answer = answer_of(work, prompts=prompts, n=n)
         chunks = await whole(answer)
         tokens = by_choice(chunks)
         assert {len(each) for each in tokens.values()} == {12}
         assert len(tokens) == prompts * n
         assert chunks[-1] == UsageChunk(3 * prompts, 12 * prompts * n, 0)
-        assert (admitted.now, admitted.ever) == (0, 1)
+        assert (work.now, work.ever) == (0, 1)
 
     asyncio.run(main())
 
 
 def test_what_the_engines_work_needs_is_given_back_before_the_last_chunk_is_read() -> None:
     async def main() -> None:
-        admitted = Admitted()
-        async for batch in answer_of(FakeEngine(), admitted=admitted).read():
+        work = Work(FakeEngine())
+        async for batch in answer_of(work).read():
             if isinstance(batch[-1], UsageChunk):
-                assert admitted.now == 0
+                assert work.now == 0
 
     asyncio.run(main())
 
@@ -138,10 +142,10 @@ def test_readers_at_the_same_time_get_the_same_from_one_generation() -> None:
 
 def test_a_reader_that_stalls_holds_no_place_in_the_engine() -> None:
     async def main() -> None:
-        engine, admitted = FakeEngine(), Admitted()
-        batches = answer_of(engine, admitted=admitted).read()
+        work = Work(FakeEngine())
+        batches = answer_of(work).read()
         await anext(batches)
-        await until(lambda: not engine.live and not admitted.now)
+        await until(lambda: not work.engine.live and not work.now)
         await batches.aclose()
 
     asyncio.run(main())

@@ -8,14 +8,14 @@ what there is, and the engine goes on from there by replaying it, so that the to
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, nullcontext
-from typing import TYPE_CHECKING, Final
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final, Protocol
 
 from friendli_endpoint.engine.vocabulary import Prefilled, Sampled
 from friendli_endpoint.server.chunks import Chunk, EndChunk, TokenChunk, UsageChunk
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Coroutine, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from friendli_endpoint.engine.protocol import Engine
@@ -26,29 +26,32 @@ _UNDONE_BYTES: Final = 16 * 2**10
 """What it takes to go on: prompts, texts that are held back, what the request was."""
 
 
+class EngineWork(Protocol):
+    """What an answer needs to be made, or to be gone on with."""
+
+    @property
+    def engine(self) -> Engine:
+        """Makes it."""
+
+    @property
+    def possible(self) -> bool:
+        """Whether what it takes can still be had."""
+
+    def admitted(self) -> AbstractAsyncContextManager[object]:
+        """Has what it takes while the engine works: a turn, an adapter."""
+
+
 class Answer:
     """The chunks of an order's prompts, in the order of their making, the usage last.
 
-    `admitted` gives what has to be held while the engine works: a turn, an adapter. `alive` says whether that can still
-    be had. Unless `kept`, there is one reader, and what it has read is forgotten.
+    Unless `kept`, there is one reader, and what it has read is forgotten.
     """
 
-    def __init__(
-        self,
-        continuations: Sequence[Continuation],
-        engine: Engine,
-        admitted: Callable[[], AbstractAsyncContextManager[object]],
-        *,
-        alive: Callable[[], bool] = lambda: True,
-        kept: bool = False,
-    ) -> None:
-        self.done = False
+    def __init__(self, continuations: Sequence[Continuation], work: EngineWork, *, kept: bool = False) -> None:
         self.error: Exception | None = None
         """What ended it before it was done."""
         self._continuations = continuations
-        self._engine = engine
-        self._admitted = admitted
-        self._alive = alive
+        self._work: EngineWork | None = work  # None once it is done: nothing is kept that doing it took
         self._kept = kept
         self._chunks: list[Chunk] = []
         self._chunk_bytes = 0
@@ -56,8 +59,13 @@ class Answer:
         self._uncharged = UsageChunk(0, 0, 0)  # of prompts that have been read
         self._charged_tokens = 0
         self._readers: set[asyncio.Event] = set()
-        self._work: asyncio.Task[None] | None = None
-        self._ending: asyncio.Task[None] | None = None  # the work before, which has to be gone before the next
+        self._running: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None  # the run before, which has to be gone before the next
+
+    @property
+    def done(self) -> bool:
+        """Whether the last chunk is there."""
+        return self._work is None
 
     @property
     def size(self) -> int:
@@ -67,7 +75,7 @@ class Answer:
     @property
     def good(self) -> bool:
         """Whether a reader that comes now gets all of it: it is done, or the engine can go on with it."""
-        return self.error is None and (self.done or self._alive())
+        return self.error is None and (self._work is None or self._work.possible)
 
     def charge(self, position: int) -> UsageChunk:
         """What of this generation nobody has been charged for yet, when a reader gets its first `position` tokens."""
@@ -107,59 +115,47 @@ class Answer:
         return batch
 
     def _go_on(self) -> None:
-        if self._work is None and not self.done and self.error is None:
-            self._work = asyncio.create_task(self._run(), name="answer")
+        if self._running is None and self._work is not None and self.error is None:
+            self._running = asyncio.create_task(self._run(self._work), name="answer")
 
     async def _pause(self) -> None:
         """End the engine's work, if it has not ended by itself."""
-        if self._work is not None:
-            self._ending, self._work = self._work, None
+        if self._running is not None:
+            self._ending, self._running = self._running, None
             self._ending.cancel()
             await asyncio.wait({self._ending})
 
-    async def _run(self) -> None:
+    async def _run(self, work: EngineWork) -> None:
         try:
             if self._ending is not None:
                 await asyncio.wait({self._ending})
-            async with self._admitted():
-                await _all([self._follow(each) for each in self._continuations if not each.ended])
+            async with work.admitted():
+                await _all([self._follow(each, work.engine) for each in self._continuations if not each.ended])
             self._add([self._usage()])
-            self._finish()
+            self._continuations, self._work = (), None
         except Exception as error:
             self.error = error
         finally:
             self._tell()
 
-    def _finish(self) -> None:
-        """Nothing is left to be done, so nothing that doing it took is kept."""
-        self.done = True
-        self._continuations, self._admitted, self._alive = (), nullcontext, lambda: True
-
-    async def _follow(self, continuation: Continuation) -> None:
+    async def _follow(self, continuation: Continuation, engine: Engine) -> None:
         over = continuation.over
-        async with aclosing(self._engine.submit(continuation.again())) as events:
+        async with aclosing(engine.submit(continuation.again())) as events:
             async for event in events:
                 if isinstance(event, Prefilled):
-                    self._begin(continuation, event, over)
+                    self._begin(continuation, event)
+                    for choice in over:  # the engine knows the request from now on
+                        engine.abort(continuation.request.id, choice)
                 else:
-                    self._add(self._released(continuation, event))
+                    self._add(_released(continuation, event, engine))
                 if continuation.ended:
                     return
 
-    def _begin(self, continuation: Continuation, event: Prefilled, over: list[int]) -> None:
-        """The prompt is read, and from now on the engine knows the request: what is `over` of it goes no further."""
+    def _begin(self, continuation: Continuation, event: Prefilled) -> None:
+        """The prompt is read, perhaps again."""
         before = continuation.prompt_tokens, continuation.cached_tokens
         continuation.take(event)
         self._uncharged += UsageChunk(continuation.prompt_tokens - before[0], 0, continuation.cached_tokens - before[1])
-        for choice in over:
-            self._engine.abort(continuation.request.id, choice)
-
-    def _released(self, continuation: Continuation, event: TokenEvent) -> list[Chunk]:
-        """The event's chunks; a choice that ended at a stop phrase, unbeknown to the engine, gives its row back."""
-        released = continuation.take(event)
-        if isinstance(event, Sampled) and released and isinstance(released[-1], EndChunk):
-            self._engine.abort(continuation.request.id, event.choice)
-        return released
 
     def _add(self, chunks: list[Chunk]) -> None:
         if chunks:
@@ -177,6 +173,14 @@ class Answer:
             completion_tokens=sum(continuation.completion_tokens for continuation in self._continuations),
             cached_tokens=sum(continuation.cached_tokens for continuation in self._continuations),
         )
+
+
+def _released(continuation: Continuation, event: TokenEvent, engine: Engine) -> list[Chunk]:
+    """The event's chunks; a choice that ended at a stop phrase, unbeknown to the engine, gives its row back."""
+    released = continuation.take(event)
+    if isinstance(event, Sampled) and released and isinstance(released[-1], EndChunk):
+        engine.abort(continuation.request.id, event.choice)
+    return released
 
 
 async def _all(work: Sequence[Coroutine[object, object, None]]) -> None:

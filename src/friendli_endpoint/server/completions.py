@@ -12,17 +12,18 @@ from friendli_endpoint.server.answer import Answer
 from friendli_endpoint.server.auth import check_endpoint
 from friendli_endpoint.server.bill import Bill
 from friendli_endpoint.server.caller import caller_of
-from friendli_endpoint.server.chunks import Continuation, UsageChunk
+from friendli_endpoint.server.chunks import UsageChunk
 from friendli_endpoint.server.connection import while_connected
 from friendli_endpoint.server.deadline import until
 from friendli_endpoint.server.errors import is_timeout, send_json
 from friendli_endpoint.server.idempotency import fingerprint, key_of
 from friendli_endpoint.server.limits import read_json_body
-from friendli_endpoint.server.order import Manner, Origin, make_order, manner_of, read_body
+from friendli_endpoint.server.order import Manner, manner_of, read_body
 from friendli_endpoint.server.plain import fold
 from friendli_endpoint.server.sse import EventShape, FirstShape, TodaysShape, wants_first_generation
 from friendli_endpoint.server.stream import send_stream
 from friendli_endpoint.server.telemetry import record_of
+from friendli_endpoint.server.work import Work
 from friendli_endpoint.usage import Who
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from friendli_endpoint.server.admission import Place
     from friendli_endpoint.server.chunks import Chunk
     from friendli_endpoint.server.endpoint import Endpoint
-    from friendli_endpoint.server.order import Order
-    from friendli_endpoint.server.routes import Served
     from friendli_endpoint.server.service import Service
     from friendli_endpoint.usage import Outcome
 
@@ -72,27 +71,31 @@ class _Call:
         self._key = key_of(scope)
         self._record = record_of(scope)
         self._accepted = asyncio.get_running_loop().time()
-        self._deadline: float | None = None
 
     async def run(self, body: bytes, send: Send) -> None:
         asked, asks = await asyncio.to_thread(self._read, body)
-        endpoint_id = asked.model.partition(":")[0]
-        check_endpoint(self._scope, endpoint_id, field="model")
-        endpoint = self._service.endpoints.find(endpoint_id, self._caller.identity, field="model")
-        self._held.enter_context(endpoint.use())
-        endpoint.check()
+        endpoint = self._endpoint(asked.model.partition(":")[0])
         served = endpoint.deployment.served(asked.model)
         self._record.placed(endpoint.id, None if served is None else served.route)
         manner = manner_of(asked)
         self._record.stream = manner.stream
-        batches = self._batches(asked, asks, endpoint)
+        work = Work(endpoint, served, self._place, self._record)
+        batches = self._batches(asked, asks, work)
         if manner.timeout_seconds is not None:
-            self._deadline = self._accepted + manner.timeout_seconds
-            batches = until(self._deadline, batches)
+            work.deadline = self._accepted + manner.timeout_seconds
+            batches = until(work.deadline, batches)
         try:
             await self._reply(send, endpoint.id, manner, self._billed(batches))
         finally:
-            self._deadline = None  # the answer may be gone on with by others, who have times of their own
+            work.deadline = None
+
+    def _endpoint(self, endpoint_id: str) -> Endpoint:
+        """The endpoint, held for the request. Raises `RequestError` for one that is not to be used, or not now."""
+        check_endpoint(self._scope, endpoint_id, field="model")
+        endpoint = self._service.endpoints.find(endpoint_id, self._caller.identity, field="model")
+        self._held.enter_context(endpoint.use())
+        endpoint.check()
+        return endpoint
 
     def _read(self, body: bytes) -> tuple[CompletionsBody, bytes]:
         """Not for the event loop."""
@@ -136,76 +139,34 @@ class _Call:
             if self._bill is not None:
                 self._bill.end(outcome)
 
-    async def _batches(self, asked: CompletionsBody, asks: bytes, endpoint: Endpoint) -> AsyncGenerator[list[Chunk]]:
-        async with self._answer(asked, asks, endpoint) as answer, aclosing(answer.read()) as batches:
-            entry = self._service.ledger.begin(self._who(asked, endpoint))
+    async def _batches(self, asked: CompletionsBody, asks: bytes, work: Work) -> AsyncGenerator[list[Chunk]]:
+        async with self._answer(asked, asks, work) as answer, aclosing(answer.read()) as batches:
+            entry = self._service.ledger.begin(self._who(asked))
             self._bill = Bill(answer, entry, self._place, self._record)
             async for batch in batches:
                 yield batch
 
-    def _who(self, asked: CompletionsBody, endpoint: Endpoint) -> Who:
+    def _who(self, asked: CompletionsBody) -> Who:
+        endpoint_id, _, route = asked.model.partition(":")
         return Who(
             request_id=self._scope["request_id"],
             team=self._caller.team,
             token=self._caller.identity.name,
-            endpoint=endpoint.id,
-            adapter=asked.model.partition(":")[2] or None,
+            endpoint=endpoint_id,
+            adapter=route or None,
         )
 
     @asynccontextmanager
-    async def _answer(self, asked: CompletionsBody, asks: bytes, endpoint: Endpoint) -> AsyncIterator[Answer]:
+    async def _answer(self, asked: CompletionsBody, asks: bytes, work: Work) -> AsyncIterator[Answer]:
         if self._key is None:
-            yield await self._make(asked, endpoint)
+            yield await self._make(asked, work)
             return
-        make = partial(self._make, asked, endpoint)
+        make = partial(self._make, asked, work)
         async with self._service.answers.answer(self._caller.team, self._key, asks, make) as answer:
             yield answer
 
-    async def _make(self, asked: CompletionsBody, endpoint: Endpoint) -> Answer:
-        """An answer that nobody has begun; its adapter is held from before it is tokenized."""
-        await endpoint.awake()
-        deployment = endpoint.deployment
-        served = deployment.served(asked.model)
-        held = self._held.enter_context(ExitStack())
-        origin = Origin(
-            key=self._scope["request_id"].removeprefix("req-"),
-            team=self._caller.team,
-            adapter=held.enter_context(deployment.hold(served)),
-        )
-        order = await asyncio.to_thread(make_order, asked, origin, deployment, self._service.settings.server)
+    async def _make(self, asked: CompletionsBody, work: Work) -> Answer:
+        """An answer that nobody has begun."""
+        order = await work.order(asked, self._scope["request_id"], self._service.settings.server, self._held)
         self._service.check_open()
-        self._record.queued(order.items)
-        return Answer(
-            continuations(order, endpoint),
-            deployment.engine,
-            lambda: self._admitted(endpoint, served, order.rows, held),
-            alive=lambda: served is None or not served.dropped.is_set(),
-            kept=self._key is not None,
-        )
-
-    @asynccontextmanager
-    async def _admitted(
-        self, endpoint: Endpoint, served: Served | None, rows: int, held: ExitStack
-    ) -> AsyncIterator[None]:
-        """What the engine's work needs. It may outlast this request, when others read the same answer, so what is
-        `held` for this request alone is held for the work from now on."""
-        with endpoint.deployment.hold(served):
-            held.close()
-            await endpoint.awake()
-            async with endpoint.turns.turn(self._caller.team, rows, self._patience()):
-                self._place.begin()
-                self._record.started()
-                yield
-
-    def _patience(self) -> float | None:
-        """How many seconds the request gives itself from now on."""
-        return None if self._deadline is None else self._deadline - asyncio.get_running_loop().time()
-
-
-def continuations(order: Order, endpoint: Endpoint) -> list[Continuation]:
-    """One for each prompt, nothing of it generated yet."""
-    n = len(order.requests[0].seeds)
-    return [
-        Continuation(request, number * n, endpoint.deployment.tokenizer, order.stop, order.stop_tokens)
-        for number, request in enumerate(order.requests)
-    ]
+        return Answer(work.continuations(order), work, kept=self._key is not None)
