@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from friendli_endpoint.config import EndpointSettings, ServerSettings
 from friendli_endpoint.engine import EngineOptions
 from friendli_endpoint.errors import EndpointError, RequestError
-from friendli_endpoint.server.errors import UnavailableError
+from friendli_endpoint.server.errors import StoppingError, UnavailableError
 from friendli_endpoint.server.turns import Turns
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Endpoint:
                     retry_after=_FAILED_RETRY_SECONDS,
                 )
             case Status.STOPPING | Status.TERMINATED:
-                raise UnavailableError("The server is stopping; send this to another one, or try again.", retry_after=5)
+                raise StoppingError
 
     async def awake(self) -> None:
         """Return once the engine works; wakes it if need be. Raises `UnavailableError`."""

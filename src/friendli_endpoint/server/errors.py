@@ -43,6 +43,13 @@ class UnavailableError(Exception):
         self.retry_after = retry_after
 
 
+class StoppingError(UnavailableError):
+    """The server is about to stop; when it has, there may be another one at its address."""
+
+    def __init__(self) -> None:
+        super().__init__("The server is stopping; send this to another one, or try again.", retry_after=5)
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """An error as the client is told of it."""

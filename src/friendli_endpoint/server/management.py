@@ -14,7 +14,7 @@ from friendli_endpoint.server import audit
 from friendli_endpoint.server.admission import Admission
 from friendli_endpoint.server.caller import caller_of
 from friendli_endpoint.server.connection import while_connected
-from friendli_endpoint.server.errors import UnavailableError, send_json, send_nothing
+from friendli_endpoint.server.errors import StoppingError, send_json, send_nothing
 from friendli_endpoint.server.limits import read_json_body
 from friendli_endpoint.server.race import done_before
 from friendli_endpoint.server.strict_json import parse_object
@@ -75,7 +75,7 @@ class Management:
         """Run `work` while the client waits and the server goes on; otherwise it is cancelled."""
         with self._calls.enter(caller_of(scope).team):
             if not await done_before(self._over.wait(), while_connected(receive, work())):
-                raise UnavailableError("The server is stopping.", retry_after=5)
+                raise StoppingError
 
     async def idle(self) -> None:
         """Return once no call is worked on."""

@@ -13,7 +13,7 @@ from friendli_endpoint.server.admission import Admission
 from friendli_endpoint.server.credentials import Credentials
 from friendli_endpoint.server.endpoint import Endpoint
 from friendli_endpoint.server.endpoints import Endpoints
-from friendli_endpoint.server.errors import UnavailableError
+from friendli_endpoint.server.errors import StoppingError
 from friendli_endpoint.server.idempotency import Answers
 from friendli_endpoint.server.telemetry import EndpointFigures, Telemetry
 from friendli_endpoint.usage import Ledger
@@ -39,9 +39,9 @@ class Service:
     """Those that were created; None when the server keeps nothing."""
 
     def check_open(self) -> None:
-        """Raises `UnavailableError` once the server is about to stop."""
+        """Raises `StoppingError` once the server is about to stop."""
         if self.admission.closing:
-            raise UnavailableError("The server is stopping; send this to another one, or try again.", retry_after=5)
+            raise StoppingError
 
     def figures(self) -> Iterator[EndpointFigures]:
         """What the metrics tell of the endpoints."""
