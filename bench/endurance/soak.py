@@ -16,7 +16,7 @@ import httpx2
 from bench.endurance.proc_kit import Holds, holds, slope
 from bench.endurance.rows import Row
 from bench.endurance.served_kit import serving
-from bench.endurance.soak_kit import Tally, fill, load
+from bench.endurance.soak_kit import Tally, fill, load, meet_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +72,8 @@ class _Soak:
 def measure(*, quick: bool) -> Iterator[Row]:
     seconds = _QUICK_SECONDS if quick else 60 * float(os.environ.get("ENDURANCE_SOAK_MINUTES", "20"))
     with serving(_SETTINGS) as served:
+        if not quick:
+            asyncio.run(meet_sizes(served.url))
         soak = asyncio.run(_soak(served, seconds))
         yield _requests(soak.tally, seconds)
     yield _memory("server", soak, [each.server.rss for each in soak.samples], quick=quick)
@@ -140,9 +142,10 @@ def _memory(name: str, soak: _Soak, rss: list[float], *, quick: bool) -> Row:
     """In the short form, only that it does not run away."""
     hours = [(each.seconds - soak.samples[0].seconds) / 3600 for each in soak.samples]
     grows = slope(hours, rss)
+    quarters = [rss[len(rss) * quarter // 4] for quarter in range(4)] + rss[-1:]
     got = (
         f"{grows.value:+.2f} ± {grows.error:.2f} MiB/h by {len(rss)} samples; "
-        f"{rss[0]:.1f} MiB at the first, {rss[-1]:.1f} at the last, {max(rss):.1f} at most"
+        f"{', '.join(f'{each:.1f}' for each in quarters)} MiB from the first to the last, {max(rss):.1f} at most"
     )
     held = max(rss) - rss[0] <= _QUICK_MIB if quick else grows.value - 2 * grows.error <= _MOST_MIB_PER_HOUR
     return Row(f"resident memory of the {name} after the warm-up", "slope - 2 errors <= 1 MiB/h", got, held)

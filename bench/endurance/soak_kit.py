@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 
+from friendli_endpoint.model.sizes import size_for
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,6 +21,8 @@ PATH: Final = "/dedicated/v1/completions"
 _CANCELLED: Final = 0.1
 _FILLS: Final = 4
 _FILL_TOKENS: Final = 768
+_LONGEST_FORWARD: Final = 512
+_MOST_ROWS: Final = 24
 _PERSON: Final = {
     "type": "object",
     "properties": {"name": {"type": "string", "maxLength": 12}, "age": {"type": "integer"}},
@@ -48,11 +52,23 @@ class Tally:
 
 
 async def fill(url: str) -> None:
-    """Let every block of a small KV cache have been used once: memory is given when it is first written."""
+    """Have used every block of a small KV cache once: memory is given when it is first written."""
+    await _ask(url, [{"tokens": [100 + number] * _FILL_TOKENS} for number in range(_FILLS)])
+
+
+async def meet_sizes(url: str) -> None:
+    """Have computed forwards of every size that the load may have, with and without an adapter: each takes memory."""
+    sizes = sorted({size_for(count) for count in range(2, _LONGEST_FORWARD)})
+    for model in ("demo", "demo:pirate"):
+        await _ask(url, [{"model": model, "tokens": [size] * size} for size in sizes])
+        rows = {"model": model, "prompt": "x", "max_tokens": 3, "min_tokens": 3}
+        await _ask(url, [rows | {"n": n} for n in range(1, _MOST_ROWS)])
+
+
+async def _ask(url: str, bodies: list[dict[str, object]]) -> None:
     async with httpx2.AsyncClient(base_url=url, timeout=300) as client:
-        for number in range(_FILLS):
-            tokens = [100 + number] * _FILL_TOKENS
-            reply = await client.post(PATH, json={"model": "demo", "tokens": tokens, "max_tokens": 1})
+        for body in bodies:
+            reply = await client.post(PATH, json={"model": "demo", "max_tokens": 1} | body)
             reply.raise_for_status()
 
 

@@ -19,7 +19,7 @@ from friendli_endpoint.model.graph import Graph
 from friendli_endpoint.model.low_rank import group_tokens
 from friendli_endpoint.model.memory import kv_tokens
 from friendli_endpoint.model.paged_attention import BLOCK_SIZE, KEY_CACHE, VALUE_CACHE
-from friendli_endpoint.model.sizes import size_for
+from friendli_endpoint.model.sizes import sampled_size_for, size_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -131,7 +131,7 @@ class PagedModel:
                 block_begins=_with(batch.block_begins, len(batch.blocks) + 1),
                 adapters=(*batch.adapters, None),
             )
-        repeated = np.resize(np.append(batch.sampled, np.int64(0))[:1], size_for(len(batch.sampled)))
+        repeated = np.resize(np.append(batch.sampled, np.int64(0))[:1], sampled_size_for(len(batch.sampled)))
         repeated[: len(batch.sampled)] = batch.sampled
         return replace(batch, sampled=repeated)
 

@@ -13,6 +13,7 @@ from friendli_endpoint.model.paged_attention import BLOCK_SIZE
 
 _SMALLEST: Final = 2  # a lone row would take another matrix kernel, which rounds differently
 _FINENESS: Final = 4
+_SAMPLED_FINENESS: Final = 2
 _GROUPS_FINENESS: Final = 1
 
 
@@ -22,6 +23,11 @@ def size_for(count: int) -> int:
     A sixteenth more at most, a fiftieth on average, and always less than a KV block.
     """
     return _rounded(count, _FINENESS, BLOCK_SIZE)
+
+
+def sampled_size_for(count: int) -> int:
+    """The smallest number of sampled tokens that holds `count`: a quarter more at most, of the head's product alone."""
+    return _rounded(count, _SAMPLED_FINENESS)
 
 
 def group_size_for(count: int) -> int:
