@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from friendli_endpoint.engine.link import Link
 
 _PING_SECONDS: Final = 1.0
+_PING_SHARE: Final = 0.1  # of the time after which a child hangs: so much later, twice at most, is it found
 
 
 class Vigil:
@@ -76,7 +77,7 @@ class Pulses:
 async def watched(link: Link, hang_seconds: float) -> AsyncIterator[Vigil]:
     """Ping a child that is ready, and kill it when it hangs; its pulses are for the vigil to hear."""
     vigil = Vigil(hang_seconds)
-    watching = asyncio.create_task(_watch(link, vigil, min(_PING_SECONDS, hang_seconds / 4)), name="engine watch")
+    watching = asyncio.create_task(_watch(link, vigil, min(_PING_SECONDS, hang_seconds * _PING_SHARE)), name="engine watch")
     try:
         yield vigil
     finally:
