@@ -77,7 +77,8 @@ class Pulses:
 async def watched(link: Link, hang_seconds: float) -> AsyncIterator[Vigil]:
     """Ping a child that is ready, and kill it when it hangs; its pulses are for the vigil to hear."""
     vigil = Vigil(hang_seconds)
-    watching = asyncio.create_task(_watch(link, vigil, min(_PING_SECONDS, hang_seconds * _PING_SHARE)), name="engine watch")
+    interval = min(_PING_SECONDS, hang_seconds * _PING_SHARE)
+    watching = asyncio.create_task(_watch(link, vigil, interval), name="engine watch")
     try:
         yield vigil
     finally:
