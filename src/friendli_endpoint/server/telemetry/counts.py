@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -32,22 +32,22 @@ class Histogram:
 class Summary:
     """The count and sum of all values, and quantiles of the last thousand."""
 
-    __slots__ = ("count", "total", "window")
+    __slots__ = ("_window", "count", "total")
 
     def __init__(self) -> None:
         self.count = 0
         self.total = 0.0
-        self.window: deque[float] = deque(maxlen=_WINDOW)
+        self._window = array("d", bytes(8 * _WINDOW))  # a ring, there from the start: it does not grow with the load
 
     def observe(self, value: float) -> None:
         """Count a value."""
+        self._window[self.count % _WINDOW] = value
         self.count += 1
         self.total += value
-        self.window.append(value)
 
     def quantiles(self) -> dict[float, float]:
         """The smallest value that is not below so large a share of the others, for each of `QUANTILES`."""
-        ordered = sorted(self.window)
+        ordered = sorted(self._window[: self.count])
         if not ordered:
             return dict.fromkeys(QUANTILES, float("nan"))
         return {quantile: ordered[min(int(quantile * len(ordered)), len(ordered) - 1)] for quantile in QUANTILES}
