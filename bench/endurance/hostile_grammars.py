@@ -151,10 +151,10 @@ def grammars() -> Iterator[Input]:
 def many_grammars(count: int) -> Iterator[Input]:
     """So many that differ, each good."""
     for number in range(count):
-        yield format_of(f"a schema of its own {number}", _person(number))
+        yield format_of(f"a schema of its own {number}", _own_schema(number))
 
 
-def _person(number: int) -> object:
+def _own_schema(number: int) -> object:
     name = f"field_{number}"
     properties = {name: {"enum": [number, f"{number}"]}, "note": {"type": "string", "maxLength": number % 97 + 1}}
     schema = {"type": "object", "properties": properties, "required": [name], "additionalProperties": False}

@@ -169,4 +169,5 @@ class _Call:
         """An answer that nobody has begun."""
         order = await work.order(asked, self._scope["request_id"], self._service.settings.server, self._held)
         self._service.check_open()
+        self._record.queued(order.items)
         return Answer(work.continuations(order), work, kept=self._key is not None)

@@ -55,7 +55,6 @@ class Work:
         adapter = self._taken.enter_context(deployment.hold(self._served))
         origin = Origin(key=request_id.removeprefix("req-"), team=self._place.team, adapter=adapter)
         order = await asyncio.to_thread(make_order, asked, origin, deployment, settings)
-        self._record.queued(order.items)
         self._rows = order.rows
         return order
 
